@@ -1,0 +1,3 @@
+"""GQM: a Redis job queue."""
+
+__version__ = "1.0.0"
