@@ -1,0 +1,56 @@
+"""Wait for a fact instead of sleeping: poll a condition until it holds or a deadline passes."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar, overload
+
+T = TypeVar("T")
+
+__all__ = ["aeventually", "eventually"]
+
+
+def eventually(
+    predicate: Callable[[], T], timeout: float = 5.0, interval: float = 0.005, message: str = ""
+) -> T:
+    """Return the first true value of ``predicate()``; fail the test after ``timeout`` seconds."""
+    deadline = time.monotonic() + timeout
+    while not (value := predicate()):
+        if time.monotonic() >= deadline:
+            raise AssertionError(_text(predicate, value, timeout, message))
+        time.sleep(interval)
+    return value
+
+
+@overload
+async def aeventually(
+    predicate: Callable[[], Awaitable[T]], timeout: float = ..., interval: float = ..., message: str = ...
+) -> T: ...
+@overload
+async def aeventually(
+    predicate: Callable[[], T], timeout: float = ..., interval: float = ..., message: str = ...
+) -> T: ...
+async def aeventually(
+    predicate: Callable[[], T | Awaitable[T]],
+    timeout: float = 5.0,
+    interval: float = 0.005,
+    message: str = "",
+) -> T:
+    """Like ``eventually`` on an event loop; ``predicate`` may also be a coroutine function."""
+    deadline = time.monotonic() + timeout
+    while True:
+        result = predicate()
+        value: T = await result if inspect.isawaitable(result) else result
+        if value:
+            return value
+        if time.monotonic() >= deadline:
+            raise AssertionError(_text(predicate, value, timeout, message))
+        await asyncio.sleep(interval)
+
+
+def _text(predicate: object, value: object, timeout: float, message: str) -> str:
+    name = message or getattr(predicate, "__qualname__", repr(predicate))
+    return f"not true within {timeout:g} s: {name} (last value: {value!r})"
