@@ -1,1 +1,1 @@
-"""."""
+"""Pure, typed builders of Redis calls, one module per concern."""

@@ -1,0 +1,51 @@
+"""Commands that read single jobs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from gqm.job import Job
+from gqm.store.command import Command
+
+if TYPE_CHECKING:
+    from gqm.keys import Keys
+
+
+def get_job(keys: Keys, job_id: str) -> Command[Job | None]:
+    """Read a job; ``None`` if there is none (never made, deleted or expired)."""
+    return Command(("HGETALL", keys.job(job_id)), _job)
+
+
+def _job(raw: Any) -> Job | None:
+    fields = as_dict(raw)
+    # A hash without status is a stub that some other program left behind, not a job.
+    return Job(fields) if fields.get(b"status") and b"id" in fields else None
+
+
+def as_dict(raw: Any) -> dict[bytes, bytes]:
+    """Read the answer of ``HGETALL``: a flat list, or already a dict from an injected RESP3 client."""
+    if isinstance(raw, dict):
+        return raw
+    return dict(zip(raw[::2], raw[1::2], strict=True))
+
+
+class Outcome(NamedTuple):
+    """What a waiting producer needs to know of a job."""
+
+    status: str
+    result: bytes | None
+    reason: str
+    """Error or cancel reason."""
+
+
+def get_outcome(keys: Keys, job_id: str) -> Command[Outcome | None]:
+    """Read how a job stands; ``None`` if there is none."""
+    return Command(("HMGET", keys.job(job_id), "status", "result", "error", "cancel_reason"), _outcome)
+
+
+def _outcome(raw: Any) -> Outcome | None:
+    status, result, error, cancel_reason = raw
+    if not status:
+        return None
+    reason = cancel_reason if status in (b"canceled", b"stopped") else error
+    return Outcome(status.decode(), result, (reason or b"").decode("utf-8", "replace"))

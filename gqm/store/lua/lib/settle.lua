@@ -1,0 +1,92 @@
+-- needs: family
+-- lib/settle: what complete, retry, dead_letter and return share.
+
+-- Which items their caller still holds. items: list of {id=, token=, worker=, h=} with h = HMGET reply whose
+-- first four values are status, claim, worker_id, settled. Sets item.answer to 1 (held), 2 (this very settle
+-- was done before) or 0 (somebody else's job by now). Returns the held items.
+local function judge(items, processing, script)
+  local held = {}
+  if #items == 0 then return held end
+  local ids = {}
+  for i, item in ipairs(items) do ids[i] = item.id end
+  local scores = call('ZMSCORE', processing, unpack(ids))
+  local seen = {}
+  for i, item in ipairs(items) do
+    local h = item.h
+    if scores[i] and h[1] == 'processing' and h[2] == item.token and h[3] == item.worker and not seen[item.id] then
+      item.answer = 1
+      seen[item.id] = true
+      held[#held + 1] = item
+    elseif h[4] == item.token .. '/' .. script then
+      item.answer = 2
+    else
+      item.answer = 0
+    end
+  end
+  return held
+end
+
+-- DROP for many at once: out of processing and out of their owners' claims.
+local function drop(held, processing)
+  local ids, by_claims = {}, {}
+  for i, item in ipairs(held) do
+    ids[i] = item.id
+    local key = claims_of(item.worker)
+    local list = by_claims[key]
+    if not list then
+      list = {}
+      by_claims[key] = list
+    end
+    list[#list + 1] = item.id
+  end
+  if #ids > 0 then in_chunks('ZREM', processing, ids) end
+  for key, list in pairs(by_claims) do in_chunks('HDEL', key, list) end
+end
+
+local function answers(items)
+  local out = {}
+  for i, item in ipairs(items) do out[i] = item.answer end
+  return out
+end
+
+-- Puts an ended attempt in front of the job's attempts list. `entry` is the caller's JSON object; the times
+-- are added here because they are the server's.
+local function add_attempt(id, entry, started_at)
+  if entry == '' then return end
+  local key = job_key(id) .. ':attempts'
+  call('LPUSH', key, string.sub(entry, 1, -2) .. ',"started_at":' .. int(whole(started_at, 0))
+    .. ',"ended_at":' .. seconds(NOW_MS) .. '}')
+  call('LTRIM', key, 0, 19)
+end
+
+-- Ends held items in the dead-letter set and tells their children. items: {id, token, worker, ms, error,
+-- traceback, entry, h} with h[5] = failure_ttl, h[6] = started_at; ms may be ''.
+local function bury(held, q, dead_letter_key, default_ttl)
+  local dead, parents = {}, {}
+  for _, item in ipairs(held) do
+    local key = job_key(item.id)
+    local fields = { 'status', 'dead_letter', 'completed_at', NOW, 'error', item.error,
+      'settled', item.token .. '/dead_letter' }
+    if item.ms ~= '' then
+      fields[#fields + 1] = 'execution_duration'
+      fields[#fields + 1] = item.ms
+      count(q, 'run_ms', whole(item.ms, 0))
+    end
+    if item.traceback ~= '' then
+      fields[#fields + 1] = 'traceback'
+      fields[#fields + 1] = item.traceback
+    end
+    call('HSET', key, unpack(fields))
+    call('HDEL', key, 'claim')
+    add_attempt(item.id, item.entry, item.h[6])
+    if retain(item.id, ttl_of('failure_ttl', item.h[5], default_ttl)) then
+      dead[#dead + 1] = NOW
+      dead[#dead + 1] = item.id
+    end
+    parents[#parents + 1] = { item.id, false }
+    changed(item.id, q, 'processing', 'dead_letter')
+  end
+  if #dead > 0 then in_chunks('ZADD', dead_letter_key, dead) end
+  count(q, 'dead', #held)
+  return tell_children(parents, default_ttl)
+end
