@@ -79,7 +79,7 @@ def open_link(config: RedisConfig, folder: Path, *, client: object = None, pool_
         host, port = split_address(address)
         kwargs = {"host": host, "port": port, **_tls(config, folder)}
     kwargs.update(_login(config), db=config.db)
-    return _plain(keys, f"{address}/{config.db}" if config.db else address, kwargs, pool_size)
+    return plain_link(keys, f"{address}/{config.db}" if config.db else address, kwargs, pool_size)
 
 
 def split_address(address: str) -> tuple[str, int]:
@@ -95,7 +95,8 @@ def is_loopback(host: str) -> bool:
     return host in ("localhost", "::1", "") or host.startswith("127.")
 
 
-def _plain(keys: Keys, where: str, kwargs: dict[str, Any], pool_size: int, **more: Any) -> Link:
+def plain_link(keys: Keys, where: str, kwargs: dict[str, Any], pool_size: int = 64, **more: Any) -> Link:
+    """Return the link to one server; ``kwargs`` are what redis-py's clients take."""
     host = kwargs.get("host")
     return Link(
         keys,
@@ -160,7 +161,7 @@ def _from_url(keys: Keys, url: str, pool_size: int) -> Link:
     else:
         kwargs.setdefault("host", "localhost")
     where = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
-    return _plain(keys, where, kwargs, pool_size)
+    return plain_link(keys, where, kwargs, pool_size)
 
 
 def _sentinel(keys: Keys, config: RedisConfig, pool_size: int) -> Link:
@@ -193,7 +194,7 @@ def _embedded(keys: Keys, address: str, folder: Path) -> Link:
 
     place = folder / ".gqm" if address == "embedded" else folder / address.removeprefix("embedded://")
     attachment = attach(place)
-    return _plain(
+    return plain_link(
         keys,
         f"embedded server in {place}",
         {"unix_socket_path": attachment.socket},

@@ -1,0 +1,1 @@
+"""Tests of the store: each script alone, the two shells, the ways to reach Redis."""
