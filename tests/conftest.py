@@ -7,15 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.servers import Server, ServerFactory, short_folder
+from tests.support.servers import ServerFactory, shared_server
 
 
 @pytest.fixture(scope="session")
 def redis_socket() -> Iterator[str]:
     """Unix socket of the server that belongs to this test process; tests share it, each with its prefix."""
-    server = Server(short_folder())
-    yield server.socket
-    server.close()
+    with shared_server() as socket:
+        yield socket
 
 
 @pytest.fixture

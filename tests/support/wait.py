@@ -10,7 +10,7 @@ from typing import TypeVar, overload
 
 T = TypeVar("T")
 
-__all__ = ["aeventually", "eventually"]
+__all__ = ["aeventually", "eventually", "throughout"]
 
 
 def eventually(
@@ -49,6 +49,22 @@ async def aeventually(
         if time.monotonic() >= deadline:
             raise AssertionError(_text(predicate, value, timeout, message))
         await asyncio.sleep(interval)
+
+
+def throughout(
+    predicate: Callable[[], object], duration: float, interval: float = 0.02, message: str = ""
+) -> None:
+    """Fail the test unless ``predicate()`` stays true for ``duration`` seconds.
+
+    For facts about what does not happen; they cannot be waited for.
+    """
+    end = time.monotonic() + duration
+    while time.monotonic() < end:
+        if not predicate():
+            raise AssertionError(
+                f"did not stay true: {message or getattr(predicate, '__qualname__', predicate)}"
+            )
+        time.sleep(interval)
 
 
 def _text(predicate: object, value: object, timeout: float, message: str) -> str:
