@@ -234,7 +234,7 @@ class ExpressionMaker:
         if pick < 0.45:
             return self.random.choice(["*", "*", "*", "?"])
         if pick < 0.55:
-            return self.random.choice(["L", "l", "15,L", "L,1"])
+            return self.random.choice(["L", "l", "15,L", "L,1", "1W"])
         if pick < 0.65:
             return f"{self.random.randint(1, 31)}W"
         return self.listed(lambda: self.part(1, 31))
@@ -249,5 +249,7 @@ class ExpressionMaker:
         if pick < 0.65:
             return f"L{self.random.randint(0, 7)}"
         if pick < 0.8:
-            return self.random.choice(["7", "0", "1-5", "5-7", "fri-mon", "sat,sun", "0-7", "1-7/2", "6-2/2"])
+            return self.random.choice(
+                ["7", "0", "1-5", "5-7", "fri-mon", "sat,sun", "0-7", "1-7/2", "6-2/2", "7-2"]
+            )
         return self.listed(lambda: self.part(0, 6, WEEKDAYS))

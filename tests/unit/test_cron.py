@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import subprocess
 import sys
 import time
@@ -19,7 +20,8 @@ from tests.support.cron_oracle import ExpressionMaker, Oracle, clock_changes
 NEW_YORK = "America/New_York"
 BERLIN = "Europe/Berlin"
 SAO_PAULO = "America/Sao_Paulo"
-LORD_HOWE = "Australia/Lord_Howe"
+LORD_HOWE = "Australia/Lord_Howe"  # moves its clocks by half an hour
+APIA = "Pacific/Apia"  # left out a whole day when it changed sides of the date line
 ZONES = ["UTC", NEW_YORK, BERLIN, SAO_PAULO, LORD_HOWE]
 
 
@@ -204,7 +206,7 @@ class TestRefusals:
             ("0 0 0 * * mon#6", "'mon#6' is not valid in the day-of-week field"),
             ("0 0 0 * * 1,2#3", "'2#3' cannot stand in a list with plain days of the week"),
             ("0 ? * * * *", "'?' is not valid in the minute field"),
-            ("0 0 0 ?,5 * *", "'?' is not valid in the day-of-month field|do not go together"),
+            ("0 0 0 ?,5 * *", "'?,5' is not valid in the day-of-month field"),
             ("0 */0 * * * *", "'*/0' is not valid in the minute field"),
             ("0 5-5/0 * * * *", "'5-5/0' is not valid in the minute field"),
             ("0 -1 * * * *", "'-1' is not valid in the minute field"),
@@ -214,7 +216,7 @@ class TestRefusals:
         ],
     )
     def test_a_bad_expression_is_refused_with_the_place(self, expression: str, reason: str) -> None:
-        with pytest.raises(ValueError, match=reason.replace("*", r"\*").replace("(", r"\(")) as caught:
+        with pytest.raises(ValueError, match=re.escape(reason)) as caught:
             parse(expression)
         assert not isinstance(caught.value, NeverFires)
 
@@ -243,8 +245,6 @@ class TestRefusals:
 
 
 class TestClockChanges:
-    """What §-signs are to laws, these cases are to the two rules: gap and repeated hour."""
-
     @pytest.mark.fault(49)
     @pytest.mark.parametrize(
         ("timezone", "expression", "after", "expected"),
@@ -255,12 +255,7 @@ class TestClockChanges:
             (SAO_PAULO, "0 0 0 * * *", "2017-10-14 12:00:00", ["10-15 01:00 -0200", "10-16 00:00 -0200"]),
             (SAO_PAULO, "0 59 0 * * sun", "2017-10-14 12:00:00", ["10-15 01:00 -0200", "10-22 00:59 -0200"]),
             (LORD_HOWE, "0 15 2 * * *", "2026-10-03 12:00:00", ["10-04 02:30 +1100", "10-05 02:15 +1100"]),
-            (
-                "Pacific/Apia",
-                "0 0 12 * * *",
-                "2011-12-29 00:00:00",
-                ["12-29 12:00 -1000", "12-31 00:00 +1400"],
-            ),
+            (APIA, "0 0 12 * * *", "2011-12-29 00:00:00", ["12-29 12:00 -1000", "12-31 00:00 +1400"]),
             # All times in the gap fire together, once; a time at its end is the same instant.
             (NEW_YORK, "0 */10 2 * * *", "2026-03-07 12:00:00", ["03-08 03:00 -0400", "03-09 02:00 -0400"]),
             (NEW_YORK, "0 0,30 2,3 * * *", "2026-03-08 00:00:00", ["03-08 03:00 -0400", "03-08 03:30 -0400"]),
