@@ -51,26 +51,38 @@ def main(arguments: list[str]) -> NoReturn:
     reset_signals()
     os.umask(0o077)
     os.chdir(folder)
-    lock = os.open(SERVER_LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        sys.exit(BUSY)
+    locks = own_folder()
     if os.fork():
         os._exit(0)
     make_socket_folder(os.path.dirname(socket_path))
     previous = replace_record(record.encode())
-    server = start(server_command(binary, folder, socket_path), lock)
+    here = os.path.dirname(socket_path) == folder
+    command = server_command(binary, os.path.basename(socket_path) if here else socket_path)
+    server = start(command, locks)
     _thread.start_new_thread(stop_when_unused, (server,))
     _, status = os.waitpid(server, 0)
     ended = os.waitstatus_to_exitcode(status)
-    if ended > 0:  # a server that has run ends with 0 or by a signal, so this one has never touched the files
+    if ended > 0:  # refused to start, so the files are still as the previous server left them
         replace_record(previous)
     remove_socket_folder(os.path.dirname(socket_path))
     if ended and -ended not in _ENDED_FROM_OUTSIDE:
         how = f"exit code {ended}" if ended > 0 else f"signal {-ended}"
         report(f"{binary} ended with {how}")
     os._exit(0)
+
+
+def own_folder() -> list[int]:
+    """Lock the folder for this process and its server; leave with ``busy`` if others have it.
+
+    The folder itself is locked as well as the file, which somebody who clears the folder may delete.
+    """
+    locks = [os.open(SERVER_LOCK, os.O_RDWR | os.O_CREAT, 0o600), os.open(".", os.O_RDONLY)]
+    try:
+        for lock in locks:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit(BUSY)
+    return locks
 
 
 def reset_signals() -> None:
@@ -80,13 +92,16 @@ def reset_signals() -> None:
         signal.signal(signum, signal.SIG_DFL)
 
 
-def server_command(binary: str, folder: str, socket_path: str) -> list[str]:
-    """The server's command line: one unix socket, no TCP port, every write in the append-only file."""
+def server_command(binary: str, socket_path: str) -> list[str]:
+    """The server's command line: one unix socket, no TCP port, every write in the append-only file.
+
+    Its files, and the socket in the folder, are relative to the working folder. So a server whose folder was
+    deleted and made anew by somebody else does not remove the other server's socket when it ends.
+    """
     options = {
         "port": "0",
         "unixsocket": socket_path,
         "unixsocketperm": "700",
-        "dir": folder,
         "save": "",
         "appendonly": "yes",
         "appendfsync": "everysec",
@@ -145,8 +160,8 @@ def replace_record(content: bytes) -> bytes:
     return previous
 
 
-def start(command: list[str], lock: int) -> int:
-    """Start the server, which shares the lock and ends with this process; return its process id."""
+def start(command: list[str], locks: list[int]) -> int:
+    """Start the server, which shares the locks and ends with this process; return its process id."""
     if sys.platform == "linux":
         import ctypes
 
@@ -162,7 +177,8 @@ def start(command: list[str], lock: int) -> int:
         if sys.platform == "linux":
             libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() == guardian:
-            os.set_inheritable(lock, True)
+            for lock in locks:
+                os.set_inheritable(lock, True)
             os.execve(command[0], command, {**os.environ, "LC_ALL": "C"})
     except OSError as error:
         os.write(2, f"{command[0]}: {error.strerror}\n".encode(errors="surrogateescape"))

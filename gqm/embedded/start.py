@@ -98,10 +98,10 @@ class _Starter:
         The turn only saves work. A process forked at the wrong moment may keep it, and the guardian is safe
         without it. A turn just won is used at the next step, since the server may be there by now.
         """
+        waited = self._turn is not None or now >= self._began + _PATIENCE_S
         if self._turn is None:
             self._turn = _try_lock(str(self._folder.start_lock))
-            return now >= self._began + _PATIENCE_S
-        return now >= self._launch_from
+        return waited and now >= self._launch_from
 
 
 class _Launch:
