@@ -42,3 +42,8 @@ def call(
 def optional(value: int | None) -> Word:
     """Return a number, or the empty text by which scripts know that none was given."""
     return "" if value is None else value
+
+
+def texts(raw: list[bytes]) -> list[str]:
+    """Read an answer that is a list of texts; bytes that are none are replaced."""
+    return [item.decode("utf-8", "replace") for item in raw]

@@ -9,6 +9,8 @@ local NOW_MS = NOW * 1000 + math.floor(tonumber(TIME[2]) / 1000)
 local LIVE = { ready = 1, scheduled = 1, retry = 1, deferred = 1, processing = 1 }
 local TERMINAL = { completed = 1, dead_letter = 1, canceled = 1, stopped = 1, failed = 1 }
 
+-- A stored queue name: a job without one belongs to the default queue.
+local function queue_name(text) return text and text ~= '' and text or 'default' end
 local function job_key(id) return P .. 'job:' .. id end
 local function queue_key(q, part) return P .. 'queue:' .. q .. ':' .. part end
 local function claims_of(worker)

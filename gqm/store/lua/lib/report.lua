@@ -44,6 +44,7 @@ local function utc_day(s)
   return string.format('%04d-%02d-%02d', y, m, d)
 end
 
+-- Counting comes after the change it counts: a counter key of a wrong type must not make that look failed.
 local function write_counters()
   local minute = math.floor(NOW / 60)
   local day
@@ -53,17 +54,17 @@ local function write_counters()
     for name, n in pairs(names) do
       if n ~= 0 then
         if MINUTE[name] then
-          fresh = call('HINCRBY', minute_key, MINUTE[name], n) == n or fresh
+          fresh = pcall_('HINCRBY', minute_key, MINUTE[name], n) == n or fresh
         end
         if LEDGER[name] then
-          call('HINCRBY', P .. 'stats:' .. q .. ':ledger', name, n)
+          pcall_('HINCRBY', P .. 'stats:' .. q .. ':ledger', name, n)
         end
         if DAILY[name] then
           day = day or utc_day(NOW)
           local key = P .. 'stats:' .. q .. ':' .. DAILY[name]
-          call('INCRBY', key .. ':' .. day, n)
+          pcall_('INCRBY', key .. ':' .. day, n)
           call('EXPIRE', key .. ':' .. day, 7776000)
-          call('INCRBY', key .. '_total', n)
+          pcall_('INCRBY', key .. '_total', n)
         end
       end
     end
@@ -74,7 +75,8 @@ end
 -- At most 100 messages a second for one key space, then a single "overflow": readers reload anyway.
 local function publish_changes(op)
   if change_count == 0 then return end
-  local sent = call('INCR', P .. 'events:rate')
+  local sent = pcall_('INCR', P .. 'events:rate')
+  if type(sent) ~= 'number' then return end
   if sent == 1 then call('EXPIRE', P .. 'events:rate', 1) end
   if sent > 101 then return end
   if sent == 101 then

@@ -26,7 +26,8 @@ local function judge(items, processing, script)
   return held
 end
 
--- DROP for many at once: out of processing and out of their owners' claims.
+-- DROP for many at once: out of processing and out of their owners' claims. A claims key of a wrong type must
+-- not stop a script half way.
 local function drop(held, processing)
   local ids, by_claims = {}, {}
   for i, item in ipairs(held) do
@@ -40,7 +41,30 @@ local function drop(held, processing)
     list[#list + 1] = item.id
   end
   if #ids > 0 then in_chunks('ZREM', processing, ids) end
-  for key, list in pairs(by_claims) do in_chunks('HDEL', key, list) end
+  for key, list in pairs(by_claims) do
+    for from = 1, #list, 1000 do pcall_('HDEL', key, unpack(list, from, math.min(from + 999, #list))) end
+  end
+end
+
+-- Hands held items of one queue back to its front, in claim order and uncounted; item.started tells whether
+-- the handler had begun.
+local function hand_back(held, q, processing, ready)
+  drop(held, processing)
+  local order = {}
+  for n = #held, 1, -1 do
+    local item = held[n]
+    local key = job_key(item.id)
+    call('HSET', key, 'status', 'ready', 'ready_at_ms', int(NOW_MS), 'settled', item.token .. '/return')
+    if item.started then
+      call('HDEL', key, 'claim', 'worker_id')
+    else
+      call('HDEL', key, 'claim', 'worker_id', 'started_at')
+      call('HINCRBY', key, 'attempt', -1)
+    end
+    order[#order + 1] = item.id
+    changed(item.id, q, 'processing', 'ready')
+  end
+  in_chunks('RPUSH', ready, order)
 end
 
 local function answers(items)
@@ -54,19 +78,23 @@ end
 local function add_attempt(id, entry, started_at)
   if entry == '' then return end
   local key = job_key(id) .. ':attempts'
-  call('LPUSH', key, string.sub(entry, 1, -2) .. ',"started_at":' .. int(whole(started_at, 0))
+  local length = pcall_('LPUSH', key, string.sub(entry, 1, -2) .. ',"started_at":' .. int(whole(started_at, 0))
     .. ',"ended_at":' .. seconds(NOW_MS) .. '}')
-  call('LTRIM', key, 0, 19)
+  if type(length) == 'number' and length > 20 then call('LTRIM', key, 0, 19) end
 end
 
 -- Ends held items in the dead-letter set and tells their children. items: {id, token, worker, ms, error,
--- traceback, entry, h} with h[5] = failure_ttl, h[6] = started_at; ms may be ''.
+-- traceback, entry, h} with h[5] = failure_ttl, h[6] = started_at; ms and traceback may be ''. token is nil
+-- when not the holder ends the job: the holder's own settle must not take that for its doing.
 local function bury(held, q, dead_letter_key, default_ttl)
   local dead, parents = {}, {}
   for _, item in ipairs(held) do
     local key = job_key(item.id)
-    local fields = { 'status', 'dead_letter', 'completed_at', NOW, 'error', item.error,
-      'settled', item.token .. '/dead_letter' }
+    local fields = { 'status', 'dead_letter', 'completed_at', NOW, 'error', item.error }
+    if item.token then
+      fields[#fields + 1] = 'settled'
+      fields[#fields + 1] = item.token .. '/dead_letter'
+    end
     if item.ms ~= '' then
       fields[#fields + 1] = 'execution_duration'
       fields[#fields + 1] = item.ms
@@ -75,9 +103,11 @@ local function bury(held, q, dead_letter_key, default_ttl)
     if item.traceback ~= '' then
       fields[#fields + 1] = 'traceback'
       fields[#fields + 1] = item.traceback
+      call('HDEL', key, 'claim')
+    else
+      call('HDEL', key, 'claim', 'traceback')
     end
     call('HSET', key, unpack(fields))
-    call('HDEL', key, 'claim')
     add_attempt(item.id, item.entry, item.h[6])
     if retain(item.id, ttl_of('failure_ttl', item.h[5], default_ttl)) then
       dead[#dead + 1] = NOW
