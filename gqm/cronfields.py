@@ -208,8 +208,6 @@ def _plain(element: str, field: _Field) -> str:
         return element
     if first == last:
         return str(first)
-    if field is _WEEKDAY and first == 7:
-        first = 0
     span = field.high - field.low + 1
     end = last if last >= first else last + span
     return ",".join(str((value - field.low) % span + field.low) for value in range(first, end + 1, step))
