@@ -1,44 +1,74 @@
-"""The job: its states, the record read from Redis, and the checked form of a job to be enqueued."""
+"""The job: its states, and the record as it is read from Redis; how one is made is in `gqm.newjob`."""
 
 from __future__ import annotations
 
 import enum
 import functools
 import logging
-import math
-import time
+import re
 from collections.abc import Mapping
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypedDict, TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 
-from gqm.errors import InvalidJob, JobStateError, PayloadTooLarge
-from gqm.ids import check_job_id, check_name, new_id, new_nonce
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+from gqm.errors import JobStateError
+from gqm.jsontext import MAX_DEPTH, NotJSON, check_depth, decode_json, decode_object, encode_json
+from gqm.newjob import (
+    DEFAULT_MAX_RETRY,
+    DEFAULT_QUEUE,
+    MAX_BATCH,
+    MAX_BATCH_BYTES,
+    MAX_META,
+    MAX_PARENTS,
+    MAX_PAYLOAD,
+    OPTION_NAMES,
+    NewJob,
+    Options,
+    delay_ms,
+    due_ms,
+    duration_s,
+    encode_payload,
+    new_job,
+)
 
 T = TypeVar("T")
 
+__all__ = [
+    "DEFAULT_MAX_RETRY",
+    "DEFAULT_QUEUE",
+    "LIVE",
+    "MAX_BATCH",
+    "MAX_BATCH_BYTES",
+    "MAX_DEPTH",
+    "MAX_META",
+    "MAX_PARENTS",
+    "MAX_PAYLOAD",
+    "MAX_RESULT",
+    "OPTION_NAMES",
+    "TERMINAL",
+    "Job",
+    "NewJob",
+    "NotJSON",
+    "Options",
+    "Run",
+    "Status",
+    "check_depth",
+    "decode_json",
+    "decode_object",
+    "delay_ms",
+    "due_ms",
+    "duration_s",
+    "encode_json",
+    "encode_payload",
+    "new_job",
+]
+
 log = logging.getLogger("gqm")
 
-MAX_PAYLOAD = 1_048_576
-"""Largest encoded payload, in bytes."""
+_INTEGER = re.compile(rb"-?[0-9]{1,19}")
+
 MAX_RESULT = 1_048_576
 """Largest encoded result, in bytes; a larger one is dropped with a note."""
-MAX_META = 65_536
-"""Largest encoded ``meta``, in bytes."""
-MAX_DEPTH = 128
-"""Deepest nesting of arrays and objects in a payload, ``meta`` or result."""
-MAX_PARENTS = 1000
-MAX_BATCH = 1000
-MAX_BATCH_BYTES = 64 * 1_048_576
-DEFAULT_QUEUE = "default"
-DEFAULT_MAX_RETRY = 3
-
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder().decode
 
 
 class Status(enum.StrEnum):
@@ -65,89 +95,6 @@ TERMINAL = frozenset({Status.COMPLETED, Status.DEAD_LETTER, Status.CANCELED, Sta
 LIVE = frozenset(Status) - TERMINAL
 
 
-# ------------------------------------------------------------------------------------------- JSON
-
-
-class NotJSON(ValueError):
-    """The value has no place in JSON as GQM stores it; the text says why."""
-
-
-def encode_json(value: object) -> bytes:
-    """Encode a value as compact UTF-8 JSON.
-
-    Raises `NotJSON` for NaN and infinities, lone surrogates, nesting over 128 levels and types that
-    JSON does not know. Dataclasses, msgspec structs, datetimes, UUIDs, decimals and enums are encoded.
-    """
-    try:
-        raw = _encode(value)
-    except RecursionError:
-        raise NotJSON(f"nested deeper than {MAX_DEPTH} levels") from None
-    except UnicodeEncodeError:
-        raise NotJSON("text holds a lone surrogate") from None
-    except (TypeError, ValueError, OverflowError, msgspec.MsgspecError) as exc:
-        raise NotJSON(str(exc)) from None
-    # msgspec writes NaN as null and does not limit depth. Both checks walk the value, so they run
-    # only when the encoded text says that they could find something.
-    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:
-        check_depth(raw)
-    if b"null" in raw:
-        _check_floats(value)
-    return raw
-
-
-def check_depth(raw: bytes) -> None:
-    """Raise `NotJSON` if the JSON text nests deeper than 128 levels."""
-    depth = 0
-    in_text = escaped = False
-    for byte in raw:
-        if in_text:
-            if escaped:
-                escaped = False
-            elif byte == 0x5C:
-                escaped = True
-            elif byte == 0x22:
-                in_text = False
-        elif byte == 0x22:
-            in_text = True
-        elif byte in b"{[":
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise NotJSON(f"nested deeper than {MAX_DEPTH} levels")
-        elif byte in b"}]":
-            depth -= 1
-
-
-def _check_floats(value: object) -> None:
-    todo = [value]
-    while todo:
-        item = todo.pop()
-        if isinstance(item, float):
-            if not math.isfinite(item):
-                raise NotJSON(f"{item} is not a JSON number")
-        elif isinstance(item, Mapping):
-            todo.extend(item.values())
-        elif isinstance(item, list | tuple | set | frozenset):
-            todo.extend(item)
-        elif item is not None and not isinstance(item, str | int | bytes):
-            # A dataclass, struct or other object: look at what the encoder would see.
-            plain = msgspec.to_builtins(item)
-            if plain is not item and type(plain) is not type(item):
-                todo.append(plain)
-
-
-def decode_json(raw: bytes) -> object:
-    """Decode JSON text. Raises ``ValueError`` if it is not JSON."""
-    try:
-        return _decode(raw)
-    except RecursionError:
-        raise ValueError("nested too deep") from None
-    except msgspec.DecodeError as exc:
-        raise ValueError(str(exc)) from None
-
-
-# ----------------------------------------------------------------------------------- the job read
-
-
 class Run(Protocol):
     """What a job that is running here knows about its run; the engine provides it."""
 
@@ -172,7 +119,7 @@ class Job:
         self._fields = fields
         self._run = run
         self._payload: dict[str, object] | None = None
-        self.id = fields[b"id"].decode("utf-8", "replace")
+        self.id = fields.get(b"id", b"").decode("utf-8", "replace")
         self.type = fields.get(b"type", b"").decode("utf-8", "replace")
 
     def __repr__(self) -> str:
@@ -187,18 +134,21 @@ class Job:
         raw = self._fields.get(name)
         if not raw:
             return default
-        try:
+        if _INTEGER.fullmatch(raw):
             return int(raw)
-        except ValueError:
-            _warn_not_a_number(name, raw[:60])
-            return 0
+        _warn_not_a_number(name, raw[:60])
+        return 0
 
     def _opt(self, name: bytes) -> int | None:
         return self._int(name) if self._fields.get(name) else None
 
-    def _json(self, name: bytes) -> object:
-        raw = self._fields.get(name)
-        return decode_json(raw) if raw else None
+    def _list(self, name: bytes) -> list[object]:
+        """Read a field that holds a JSON array; anything else, also broken JSON, reads as empty."""
+        try:
+            value = decode_json(self._fields.get(name) or b"[]")
+        except ValueError:
+            return []
+        return value if isinstance(value, list) else []
 
     def raw(self, name: str) -> bytes | None:
         """Return a field of the stored hash as it is, also one that this version does not know."""
@@ -232,7 +182,7 @@ class Job:
 
     @property
     def meta(self) -> dict[str, object]:
-        """What the producer attached."""
+        """What the producer attached. Raises ``ValueError`` if what is stored is not a JSON object."""
         return decode_object(self._fields.get(b"meta"))
 
     @property
@@ -243,8 +193,7 @@ class Job:
     @property
     def depends_on(self) -> list[str]:
         """Parent ids in the caller's order."""
-        value = self._json(b"depends_on")
-        return [str(item) for item in value] if isinstance(value, list) else []
+        return [item for item in self._list(b"depends_on") if isinstance(item, str)]
 
     @property
     def allow_failure(self) -> bool:
@@ -271,8 +220,7 @@ class Job:
     @property
     def retry_intervals(self) -> list[int]:
         """Delays before the retries, in seconds, as the producer gave them."""
-        value = self._json(b"retry_intervals")
-        return [item for item in value if isinstance(item, int)] if isinstance(value, list) else []
+        return [item for item in self._list(b"retry_intervals") if type(item) is int]
 
     @property
     def result_ttl(self) -> int | None:
@@ -348,8 +296,12 @@ class Job:
 
     @property
     def result(self) -> object:
-        """What the handler returned; ``None`` if nothing or nothing that could be kept."""
-        return self._json(b"result")
+        """What the handler returned; ``None`` if nothing or nothing that could be kept.
+
+        Raises ``ValueError`` if what is stored is not JSON.
+        """
+        raw = self._fields.get(b"result")
+        return decode_json(raw) if raw else None
 
     @property
     def result_note(self) -> str:
@@ -359,13 +311,10 @@ class Job:
     @property
     def progress_made(self) -> tuple[float, float, str] | None:
         """Last reported progress: current, total, message."""
-        value = self._json(b"progress")
-        if not isinstance(value, list) or len(value) != 3:
-            return None
-        current, total, message = value
-        if not isinstance(current, int | float) or not isinstance(total, int | float):
-            return None
-        return current, total, str(message)
+        match self._list(b"progress"):
+            case [int() | float() as current, int() | float() as total, message]:
+                return current, total, str(message)
+        return None
 
     # -- while it runs here
 
@@ -384,266 +333,6 @@ class Job:
         self._run.progress(encode_json([current, total, str(message)]))
 
 
-def decode_object(raw: bytes | None) -> dict[str, object]:
-    """Decode stored JSON that must be an object; nothing, empty text and ``null`` count as ``{}``.
-
-    Raises ``ValueError`` saying why.
-    """
-    if not raw or raw == b"{}":
-        return {}
-    value = decode_json(raw)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise ValueError(f"it is {_json_kind(value)}")
-    return value
-
-
-def _json_kind(value: object) -> str:
-    for kind, name in ((bool, "a boolean"), (str, "a string"), (list, "an array")):
-        if isinstance(value, kind):
-            return name
-    return "a number"
-
-
 @functools.lru_cache(maxsize=256)
 def _warn_not_a_number(name: bytes, raw: bytes) -> None:
     log.warning("job field %s holds %r, which is no integer; read as 0", name.decode(), raw)
-
-
-# ------------------------------------------------------------------------------ the job to be made
-
-
-class Options(TypedDict, total=False):
-    """Keyword options of every enqueue call. Durations are seconds (int, float) or ``timedelta``."""
-
-    queue: str
-    """Target queue; default ``"default"``, never derived from the type."""
-    job_id: str
-    """Your own id, ``[A-Za-z0-9._-]{1,256}``; default a UUIDv7."""
-    max_retry: int
-    """Retries after a counted failure; default: the pool's policy. 0 = none."""
-    timeout: float | timedelta
-    """Time-out of this job, rounded up to seconds; default: the pool's, then the server's."""
-    retry_intervals: Sequence[int]
-    """Seconds before the first, second, … retry; the last one repeats."""
-    meta: Mapping[str, object]
-    """Anything JSON, kept beside the payload, at most 64 KiB."""
-    enqueued_by: str
-    """Who enqueued it, for the audit; at most 256 characters."""
-    enqueue_at_front: bool
-    """Run before older jobs of the queue, now and after each promotion or release."""
-    unique: bool
-    """Refuse while any job of this ``job_id`` exists, also an ended one; needs ``job_id``."""
-    depends_on: str | Sequence[str]
-    """Ids of the parents that must complete first; at most 1000."""
-    allow_failure: bool
-    """Run although parents fail, once all have ended."""
-    result_ttl: float | timedelta
-    """How long the job is kept after completion; negative = for ever, 0 = deleted at once."""
-    failure_ttl: float | timedelta
-    """How long the job is kept after any other end."""
-
-
-OPTION_NAMES = frozenset(Options.__annotations__)
-
-
-class NewJob(NamedTuple):
-    """A checked job, ready to be sent: nothing in it can be refused for its form."""
-
-    id: str
-    nonce: str
-    """Empty for a generated id; else marks one enqueue call, so that a repeated send is recognized."""
-    type: str
-    queue: str
-    fields: tuple[str | bytes | int, ...]
-    """Hash fields and values in turn, without those that the script sets."""
-    parents: tuple[str, ...] = ()
-    unique: bool = False
-    front: bool = False
-    allow_failure: bool = False
-
-
-def new_job(
-    type: str,  # noqa: A002 - the field's own name, positional in practice
-    payload: object = None,
-    options: Options | None = None,
-) -> NewJob:
-    """Check and encode a job. Raises `InvalidJob` or `PayloadTooLarge` naming what is wrong."""
-    check_name(type, "job type")
-    raw = encode_payload(payload)
-    if not options:
-        job_id = new_id()
-        return NewJob(
-            job_id,
-            "",
-            type,
-            DEFAULT_QUEUE,
-            (
-                "id",
-                job_id,
-                "type",
-                type,
-                "queue",
-                DEFAULT_QUEUE,
-                "payload",
-                raw,
-                "max_retry",
-                DEFAULT_MAX_RETRY,
-            ),
-        )
-    return _new_job(type, raw, options)
-
-
-def _new_job(type_: str, raw: bytes, options: Options) -> NewJob:
-    unknown = options.keys() - OPTION_NAMES
-    if unknown:
-        raise InvalidJob(
-            f"unknown option {sorted(unknown)[0]!r}; there are: {', '.join(sorted(OPTION_NAMES))}"
-        )
-    queue = options.get("queue", DEFAULT_QUEUE)
-    check_name(queue, "queue")
-    given_id = options.get("job_id")
-    unique = bool(options.get("unique"))
-    if given_id is None:
-        if unique:
-            raise InvalidJob("unique=True needs a job_id")
-        job_id, nonce = new_id(), ""
-    else:
-        check_job_id(given_id)
-        job_id, nonce = given_id, new_nonce()
-    parents = _parents(options.get("depends_on"), job_id)
-    fields: list[str | bytes | int] = ["id", job_id, "type", type_, "queue", queue, "payload", raw]
-    if nonce:
-        fields += ("nonce", nonce)
-    for add in (_retry_fields, _time_fields, _note_fields):
-        fields += add(options)
-    if parents:
-        fields += ("depends_on", _encode(parents))
-    front = bool(options.get("enqueue_at_front"))
-    allow_failure = bool(options.get("allow_failure"))
-    if front:
-        fields += ("enqueue_at_front", "1")
-    if allow_failure:
-        fields += ("allow_failure", "1")
-    unique_parents = tuple(dict.fromkeys(parents))
-    return NewJob(job_id, nonce, type_, queue, tuple(fields), unique_parents, unique, front, allow_failure)
-
-
-def encode_payload(payload: object) -> bytes:
-    """Encode a payload. Raises `InvalidJob` if it is no JSON object, `PayloadTooLarge` over 1 MiB."""
-    if payload is None:
-        return b"{}"
-    try:
-        raw = encode_json(payload)
-    except NotJSON as exc:
-        raise InvalidJob(f"payload: {exc}") from None
-    if not raw.startswith(b"{"):
-        raise InvalidJob(
-            f"payload must be a JSON object (a dict, dataclass or struct), got {type(payload).__name__}"
-        )
-    if len(raw) > MAX_PAYLOAD:
-        raise PayloadTooLarge(f"payload is {len(raw):,} bytes encoded; the limit is {MAX_PAYLOAD:,}")
-    return raw
-
-
-def _parents(value: str | Sequence[str] | None, job_id: str) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    parents = (value,) if isinstance(value, str) else tuple(value)
-    if not parents:
-        return ()
-    if len(parents) > MAX_PARENTS:
-        raise InvalidJob(f"depends_on has {len(parents):,} parents; the limit is {MAX_PARENTS:,}")
-    for parent in parents:
-        check_job_id(parent, "depends_on")
-    if job_id in parents:
-        raise InvalidJob(f"job {job_id!r} cannot depend on itself")
-    return parents
-
-
-def _retry_fields(options: Options) -> Iterable[str | int | bytes]:
-    max_retry = options.get("max_retry")
-    if max_retry is None:
-        yield from ("max_retry", DEFAULT_MAX_RETRY)
-    else:
-        if not _is_int(max_retry) or max_retry < 0:
-            raise InvalidJob(f"max_retry must be an int of 0 or more, got {max_retry!r}")
-        yield from ("max_retry", max_retry, "max_retry_set", "1")
-    intervals = options.get("retry_intervals")
-    if intervals is not None:
-        items = list(intervals)
-        if not items or any(not _is_int(item) or item < 0 for item in items):
-            raise InvalidJob(f"retry_intervals must be ints of 0 or more seconds, got {intervals!r}")
-        yield from ("retry_intervals", _encode(items))
-
-
-def _time_fields(options: Options) -> Iterable[str | int]:
-    timeout = options.get("timeout")
-    if timeout is not None:
-        seconds = duration_s(timeout, "timeout")
-        if seconds <= 0:
-            raise InvalidJob(f"timeout must be more than 0 s, got {timeout!r}")
-        yield from ("timeout", math.ceil(seconds))
-    for name, value in (
-        ("result_ttl", options.get("result_ttl")),
-        ("failure_ttl", options.get("failure_ttl")),
-    ):
-        if value is not None:
-            seconds = duration_s(value, name)
-            yield from (name, -1 if seconds < 0 else math.ceil(seconds))
-
-
-def _note_fields(options: Options) -> Iterable[str | bytes]:
-    enqueued_by = options.get("enqueued_by")
-    if enqueued_by is not None:
-        if not isinstance(enqueued_by, str) or len(enqueued_by) > 256 or not enqueued_by.isprintable():
-            raise InvalidJob("enqueued_by must be printable text of at most 256 characters")
-        yield from ("enqueued_by", enqueued_by)
-    meta = options.get("meta")
-    if meta is not None:
-        try:
-            raw = encode_json(meta)
-        except NotJSON as exc:
-            raise InvalidJob(f"meta: {exc}") from None
-        if not raw.startswith(b"{") or len(raw) > MAX_META:
-            raise InvalidJob(f"meta must be a JSON object of at most {MAX_META:,} bytes encoded")
-        yield from ("meta", raw)
-
-
-def duration_s(value: float | timedelta, name: str) -> float:
-    """Return a duration in seconds. Raises `InvalidJob` if it is none."""
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise InvalidJob(f"{name} must be seconds or a timedelta, got {value!r}")
-    return value
-
-
-def due_ms(when: datetime | float) -> int:
-    """Return a point in time as unix milliseconds.
-
-    A datetime without zone is refused: it would mean something else on each machine.
-    """
-    if isinstance(when, datetime):
-        if when.tzinfo is None:
-            raise InvalidJob("enqueue_at needs a datetime with a time zone, or unix seconds")
-        when = when.timestamp()
-    if isinstance(when, bool) or not isinstance(when, int | float) or not math.isfinite(when):
-        raise InvalidJob(f"enqueue_at needs a datetime with a time zone, or unix seconds, got {when!r}")
-    # Far outside any calendar a due time is a mistake of units (milliseconds given as seconds).
-    if not 0 <= when < 253_402_300_800:
-        raise InvalidJob(f"enqueue_at: {when!r} is not a unix time in seconds (year 1970 to 9999)")
-    return math.ceil(when * 1000)
-
-
-def delay_ms(delay: float | timedelta) -> int:
-    """Return a delay as milliseconds, rounded up. Raises `InvalidJob` if it is none."""
-    seconds = duration_s(delay, "delay")
-    if seconds >= 253_402_300_800 - time.time():
-        raise InvalidJob(f"delay: {delay!r} reaches beyond the year 9999")
-    return max(0, math.ceil(seconds * 1000))
-
-
-def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
