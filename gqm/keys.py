@@ -1,53 +1,53 @@
 """The key space: every Redis key and channel name that GQM uses is built here and nowhere else.
 
-========================================  ======  ====================================================  =================
-key (behind the prefix)                   type    members                                               expires
-========================================  ======  ====================================================  =================
-``queues``                                set     queue names                                           never
-``paused``                                set     paused queue names                                    never
-``queue:{q}:ready``                       list    job ids; head = back, tail = next to run              never
-``queue:{q}:processing``                  zset    job id; score = deadline                              never
-``queue:{q}:completed``                   zset    job id; score = finish second                         never
-``queue:{q}:dead_letter``                 zset    job id; score = finish second                         never
-``queue:{q}:canceled``                    zset    canceled and stopped job ids; score = finish second   never
-``scheduled``                             zset    scheduled and retried job ids; score = due second     never
-``deferred``                              set     ids of jobs that wait for parents                     never
-``job:{id}``                              hash    the job                                               once terminal
-``job:{id}:deps``                         set     all parent ids                                        with its use
-``job:{id}:pending_deps``                 set     parents not settled yet                               with its use
-``job:{id}:dependents``                   set     children still to be told                             with its use
-``job:{id}:children``                     set     all child ids, kept for the graph                     hash + 1 h
-``job:{id}:attempts``                     list    JSON of ended attempts, newest first, at most 20      as the hash
-``dag:roots``                             zset    jobs with children and no retained parent             never
-``stats:{q}:processed:{YYYY-MM-DD}``      int     completions of one UTC day                            90 d
-``stats:{q}:failed:{YYYY-MM-DD}``         int     dead letters of one UTC day                           90 d
-``stats:{q}:processed_total``             int     completions                                           never
-``stats:{q}:failed_total``                int     dead letters                                          never
-``stats:{q}:minute:{unix minute}``        hash    claimed, processed, failed, retried, skipped, …       3 h
-``stats:{q}:ledger``                      hash    accepted, requeued, processed, dead, canceled, …      never
-``settings``                              hash    result_ttl, failure_ttl of the servers                never
-``server:{sid}``                          hash    one server process                                    60 s
-``server:{sid}:claims``                   hash    job id → token|budget|claim ms|queue                  with its use
-``worker:{pool}@{sid}``                   hash    one pool of one server                                60 s
-``servers``, ``workers``                  set     members of the two above                              never
-``leases``                                zset    server id; score = second at which the lease ends     never
-``cron:entries``                          hash    entry id → JSON                                       never
-``cron:meta``, ``cron:slots``             hash    entry id → JSON; entry id → last handled slot         never
-``cron:lock:{c}``                         string  owner; set by Go schedulers                           30 s
-``cron:current:{c}``                      string  newest job id of the entry                            never
-``cron:active:{c}``                       set     jobs of the entry not known to be terminal            never
-``cron:history:{c}``                      zset    job id; score = fire second; newest 1000              never
-``session:{sha256}``                      hash    one signed-in browser                                 session life
-``sessions:user:{user}``                  set     session hashes of a user                              session life
-``login:pair:{address}:{hash}``           int     failed logins of one user from one address            300 s
-``login:addr:{address}``                  int     failed logins from one address                        300 s
-``keys:used``                             hash    API key name → JSON of its last use                   never
-``audit``                                 stream  operator actions, about 10 000                        trimmed
-``events:rate``                           int     messages published this second                        1 s
-``events``, ``control``                   –       channels                                              –
-========================================  ======  ====================================================  =================
+====================================  ======  ================================================  =============
+key (behind the prefix)               type    members                                           expires
+====================================  ======  ================================================  =============
+``queues``                            set     queue names                                       never
+``paused``                            set     paused queue names                                never
+``queue:{q}:ready``                   list    job ids; head = back, tail = next to run          never
+``queue:{q}:processing``              zset    job id; score = deadline                          never
+``queue:{q}:completed``               zset    job id; score = finish s                          never
+``queue:{q}:dead_letter``             zset    job id; score = finish s                          never
+``queue:{q}:canceled``                zset    canceled and stopped job ids; score = finish s    never
+``scheduled``                         zset    scheduled and retried job ids; score = due s      never
+``deferred``                          set     ids of jobs that wait for parents                 never
+``job:{id}``                          hash    the job                                           once terminal
+``job:{id}:deps``                     set     all parent ids                                    with its use
+``job:{id}:pending_deps``             set     parents not settled yet                           with its use
+``job:{id}:dependents``               set     children still to be told                         with its use
+``job:{id}:children``                 set     all child ids, kept for the graph                 hash + 1 h
+``job:{id}:attempts``                 list    JSON of ended attempts, newest first; 20 stay     as the hash
+``dag:roots``                         zset    jobs with children and no retained parent         never
+``stats:{q}:processed:{YYYY-MM-DD}``  int     completions of one UTC day                        90 d
+``stats:{q}:failed:{YYYY-MM-DD}``     int     dead letters of one UTC day                       90 d
+``stats:{q}:processed_total``         int     completions                                       never
+``stats:{q}:failed_total``            int     dead letters                                      never
+``stats:{q}:minute:{unix minute}``    hash    claimed, processed, failed, retried, skipped, …   3 h
+``stats:{q}:ledger``                  hash    accepted, requeued, processed, dead, canceled, …  never
+``settings``                          hash    result_ttl, failure_ttl of the servers            never
+``server:{sid}``                      hash    one server process                                60 s
+``server:{sid}:claims``               hash    job id → token|budget|claim ms|queue              with its use
+``worker:{pool}@{sid}``               hash    one pool of one server                            60 s
+``servers``, ``workers``              set     members of the two above                          never
+``leases``                            zset    server id; score = s at which the lease ends      never
+``cron:entries``                      hash    entry id → JSON                                   never
+``cron:meta``, ``cron:slots``         hash    entry id → JSON; entry id → last handled slot     never
+``cron:lock:{c}``                     string  owner; set by Go schedulers                       30 s
+``cron:current:{c}``                  string  newest job id of the entry                        never
+``cron:active:{c}``                   set     jobs of the entry not known to be terminal        never
+``cron:history:{c}``                  zset    job id; score = fire s; newest 1000               never
+``session:{sha256}``                  hash    one signed-in browser                             session life
+``sessions:user:{user}``              set     session hashes of a user                          session life
+``login:pair:{address}:{hash}``       int     failed logins of one user from one address        300 s
+``login:addr:{address}``              int     failed logins from one address                    300 s
+``keys:used``                         hash    API key name → JSON of its last use               never
+``audit``                             stream  operator actions, about 10 000                    trimmed
+``events:rate``                       int     messages published this second                    1 s
+``events``, ``control``               –       channels                                          –
+====================================  ======  ================================================  =============
 
-Scripts build the keys that depend on data from the prefix with the same names (``store/lua/lib/keys.lua``).
+Scripts build the keys that depend on data from the prefix with the same names (``store/lua/lib/base.lua``).
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ MAX_PREFIX = 64
 def full_prefix(prefix: str, *, exact: bool = False) -> str:
     """Return the prefix as it stands in front of keys: with a final ``:`` unless ``exact``.
 
-    Raises ``InvalidJob``'s base ``ValueError`` if it holds characters that a prefix may not hold.
+    Raises ``ValueError`` if it holds characters that a prefix may not hold.
     """
     if len(prefix) > MAX_PREFIX or not _PREFIX.fullmatch(prefix):
         raise ValueError(
