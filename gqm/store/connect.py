@@ -58,7 +58,7 @@ class Link:
     cluster_kwargs: dict[str, Any] = field(default_factory=dict)
 
 
-def open_link(config: RedisConfig, folder: Path, *, client: object = None, pool_size: int = 64) -> Link:
+def open_link(config: RedisConfig, *, client: object = None, pool_size: int = 64) -> Link:
     """Return the link for a configuration, or around a ready client of redis-py (sync or async).
 
     An embedded server is started, or joined, here. Raises `RedisSetupError`.
@@ -70,14 +70,14 @@ def open_link(config: RedisConfig, folder: Path, *, client: object = None, pool_
         return _sentinel(keys, config, pool_size)
     if config.url:
         return _from_url(keys, config.url, pool_size)
-    address = config.addr or "embedded"
-    if address == "embedded" or address.startswith("embedded://"):
-        return _embedded(keys, address, folder)
+    if config.embedded_folder:
+        return _embedded(keys, Path(config.embedded_folder))
+    address = config.addr
     if address.startswith("unix:"):
         kwargs: dict[str, Any] = {"unix_socket_path": address.removeprefix("unix:").removeprefix("//")}
     else:
         host, port = split_address(address)
-        kwargs = {"host": host, "port": port, **_tls(config, folder)}
+        kwargs = {"host": host, "port": port, **_tls(config)}
     kwargs.update(_login(config), db=config.db)
     return plain_link(keys, f"{address}/{config.db}" if config.db else address, kwargs, pool_size)
 
@@ -134,14 +134,14 @@ def _login(config: RedisConfig) -> dict[str, Any]:
     return login
 
 
-def _tls(config: RedisConfig, folder: Path) -> dict[str, Any]:
+def _tls(config: RedisConfig) -> dict[str, Any]:
     tls = config.tls
-    if tls is None:
+    if not tls.enabled:
         return {}
     kwargs: dict[str, Any] = {"ssl": True}
     for name, path in (("ssl_ca_certs", tls.ca), ("ssl_certfile", tls.cert), ("ssl_keyfile", tls.key)):
         if path:
-            kwargs[name] = str(folder / path)
+            kwargs[name] = path
     if tls.insecure:
         kwargs.update(ssl_cert_reqs="none", ssl_check_hostname=False)
     return kwargs
@@ -166,7 +166,7 @@ def _from_url(keys: Keys, url: str, pool_size: int) -> Link:
 
 def _sentinel(keys: Keys, config: RedisConfig, pool_size: int) -> Link:
     nodes = [split_address(node) for node in config.sentinels]
-    kwargs = _tuned({**_login(config), **_tls(config, Path()), "db": config.db}, pool_size)
+    kwargs = _tuned({**_login(config), **_tls(config), "db": config.db}, pool_size)
 
     def sync_client() -> SyncClient:
         sentinel = redis.Sentinel(nodes, sentinel_kwargs={"socket_timeout": 1.0}, **kwargs)
@@ -189,10 +189,9 @@ def _sentinel(keys: Keys, config: RedisConfig, pool_size: int) -> Link:
     )
 
 
-def _embedded(keys: Keys, address: str, folder: Path) -> Link:
+def _embedded(keys: Keys, place: Path) -> Link:
     from gqm.embedded import attach
 
-    place = folder / ".gqm" if address == "embedded" else folder / address.removeprefix("embedded://")
     attachment = attach(place)
     return plain_link(
         keys,

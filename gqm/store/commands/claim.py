@@ -46,6 +46,8 @@ class Claimed(NamedTuple):
     """Queues that hold only jobs of other pools' types within reach."""
     broken: list[str]
     """Keys of a wrong Redis type; their queues were left out."""
+    now_ms: int
+    """The server's clock, unix milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ def claim(keys: Keys, plan: ClaimPlan, nonce: str, n: int, turns: Sequence[int] 
 
 
 def _claimed(plan: ClaimPlan, raw: Any) -> Claimed:
-    jobs, skipped, skip_count, paused, more, passed, broken = raw
+    jobs, skipped, skip_count, paused, more, passed, broken, now_ms = raw
     return Claimed(
         [_claim(plan.worker_id, row) for row in jobs],
         [item.decode("utf-8", "replace") for item in skipped],
@@ -113,6 +115,7 @@ def _claimed(plan: ClaimPlan, raw: Any) -> Claimed:
         bool(more),
         [item.decode() for item in passed],
         [item.decode() for item in broken],
+        now_ms,
     )
 
 

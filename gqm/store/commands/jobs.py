@@ -49,3 +49,8 @@ def _outcome(raw: Any) -> Outcome | None:
         return None
     reason = cancel_reason if status in (b"canceled", b"stopped") else error
     return Outcome(status.decode(), result, (reason or b"").decode("utf-8", "replace"))
+
+
+def list_queues(keys: Keys) -> Command[list[str]]:
+    """Return the names of all queues that were ever used, in no order."""
+    return Command(("SMEMBERS", keys.queues), lambda raw: [item.decode("utf-8", "replace") for item in raw])

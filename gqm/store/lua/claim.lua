@@ -8,7 +8,8 @@
 --       then per queue: name, type rule ('' any type, '+' only, '-' all but), number of types, types
 -- Turn i tries queue turns[i] first, then the others: in list order, or in cyclic order with wrap.
 -- Ids without a ready job are taken out and counted. Ids of other types go back to where they were.
--- Returns {jobs, skipped ids (10 at most), skipped count, paused queues, more 0|1, passed queues, broken keys}
+-- Returns {jobs, skipped ids (10 at most), skipped count, paused queues, more 0|1, passed queues, broken keys,
+--   server time in unix ms}
 --   job     {id, token, budget, time-out ms, attempt, field, value, …} as stored before the claim
 --   passed  queues that hold only jobs of other types within reach (256)
 --   broken  keys of a wrong type; their queues are left out
@@ -40,7 +41,7 @@ if replay then
     table.sort(jobs, function(a, b)
       return tonumber(string.match(a[2], '%d+$')) < tonumber(string.match(b[2], '%d+$'))
     end)
-    return { jobs, {}, 0, {}, 0, {}, {} }
+    return { jobs, {}, 0, {}, 0, {}, {}, NOW_MS }
   end
 end
 
@@ -194,4 +195,4 @@ for i = 1, queue_count do
 end
 if stop and #jobs == 0 and passed >= MAX_PASSED then more = 0 end
 report('claim')
-return { jobs, skipped, skip_count, paused_names, more, passed_names, broken }
+return { jobs, skipped, skip_count, paused_names, more, passed_names, broken, NOW_MS }

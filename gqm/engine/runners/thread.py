@@ -1,0 +1,117 @@
+"""Threads that run `def` handlers: one per slot, replaced when a handler does not come back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections import deque
+from queue import Empty, SimpleQueue
+from typing import Protocol
+
+log = logging.getLogger("gqm.engine")
+
+
+class Work(Protocol):
+    """Something to be done in a thread."""
+
+    def run(self) -> None:
+        """Do it; called in a thread, must not raise."""
+
+    def done(self) -> None:
+        """Called on the loop after `run` came back, unless the work was abandoned."""
+
+    def came_back(self) -> None:
+        """Called on the loop instead of `done` if the work was abandoned meanwhile."""
+
+
+class ThreadRunner:
+    """Runs pieces of work in at most ``slots`` daemon threads and tells the loop about them in batches.
+
+    Threads take the next piece by themselves, so a short handler costs no switch to the loop and back.
+    """
+
+    def __init__(self, name: str, slots: int) -> None:
+        self._name = name
+        self._slots = slots
+        self._inbox: SimpleQueue[Work | None] = SimpleQueue()
+        self._outbox: deque[Work] = deque()
+        self._loop_called = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._threads = 0
+        self._lock = threading.Lock()
+        self._abandoned: set[Work] = set()
+
+    def submit(self, work: Work) -> None:
+        """Hand work to the threads; they are started as they are needed. Call it on the loop."""
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        self._inbox.put(work)
+        if self._threads < self._slots:
+            self._spawn()
+
+    def waiting(self) -> int:
+        """Return how much work no thread has taken yet."""
+        return self._inbox.qsize()
+
+    def take_back(self) -> list[Work]:
+        """Take all work that no thread has taken yet, in order."""
+        taken = []
+        while True:
+            try:
+                work = self._inbox.get_nowait()
+            except Empty:
+                return taken
+            if work is not None:
+                taken.append(work)
+
+    def abandon(self, work: Work) -> None:
+        """Give up on the thread that is busy with this work; another one takes its slot."""
+        with self._lock:
+            self._abandoned.add(work)
+        self._spawn()
+
+    def close(self) -> None:
+        """Let idle threads end; those that never come back end with the process."""
+        for _ in range(self._threads):
+            self._inbox.put(None)
+
+    def _spawn(self) -> None:
+        self._threads += 1
+        # Daemon: a handler that ignores its deadline must not keep the process alive.
+        threading.Thread(target=self._main, name=f"gqm {self._name}", daemon=True).start()
+
+    def _main(self) -> None:
+        while (work := self._inbox.get()) is not None:
+            work.run()
+            self._outbox.append(work)
+            if not self._loop_called:
+                self._loop_called = True
+                self._call_loop()
+            if self._abandoned and self._was_abandoned(work):
+                return
+
+    def _was_abandoned(self, work: Work) -> bool:
+        with self._lock:
+            return work in self._abandoned
+
+    def _call_loop(self) -> None:
+        assert self._loop is not None
+        try:
+            self._loop.call_soon_threadsafe(self._drain)
+        except RuntimeError:  # the loop is closed: the process is ending, and the claim will be recovered
+            log.debug("a handler ended after the event loop was closed")
+
+    def _drain(self) -> None:
+        # First the flag, then the work: what comes in between calls the loop once more.
+        self._loop_called = False
+        outbox = self._outbox
+        while outbox:
+            work = outbox.popleft()
+            if self._abandoned and self._was_abandoned(work):
+                with self._lock:
+                    self._abandoned.discard(work)
+                self._threads -= 1
+                work.came_back()
+            else:
+                work.done()

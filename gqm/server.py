@@ -1,0 +1,312 @@
+"""The server: register handlers, pools and middleware, then run; everything else is the engine's."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING, Literal, TypedDict, TypeVar, Unpack, overload
+
+from gqm.client import ConnectionOptions
+from gqm.config import Config, code_options, default_config, load_config, merge
+from gqm.engine.core import Engine, Summary
+from gqm.engine.handlers import (
+    Handler,
+    HandlerOptions,
+    HandlerSpec,
+    Middleware,
+    Registry,
+    check_middleware,
+    make_spec,
+    marked,
+)
+from gqm.engine.plan import plan_pools
+from gqm.errors import ConfigIncomplete, RegistrationError
+from gqm.protection import warn_unprotected
+from gqm.store.connect import open_link
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from gqm.store.connect import Link
+
+log = logging.getLogger("gqm")
+
+H = TypeVar("H", bound=Handler)
+M = TypeVar("M", bound=Middleware)
+
+
+class ServerOptions(ConnectionOptions, total=False):
+    """Keyword options of `Server`: the keys of ``redis``, ``app`` and ``scheduler`` of the configuration.
+
+    Durations are seconds, texts like ``"5m"``, or timedeltas. See the configuration reference for meanings.
+    """
+
+    timezone: str
+    log_level: str
+    shutdown_timeout: float | str | timedelta
+    global_job_timeout: float | str | timedelta
+    grace_period: float | str | timedelta
+    result_ttl: float | str | timedelta
+    failure_ttl: float | str | timedelta
+    lease_ttl: float | str | timedelta
+    unknown_type_ttl: float | str | timedelta
+    handlers: Sequence[str]
+    scheduler_enabled: bool
+    poll_interval: float | str | timedelta
+    misfire_grace: float | str | timedelta
+
+
+class RetryOptions(TypedDict, total=False):
+    """The ``retry`` section of a pool."""
+
+    max_retry: int
+    backoff: Literal["fixed", "exponential", "custom"]
+    backoff_base: float | str | timedelta
+    backoff_max: float | str | timedelta
+    intervals: Sequence[float | str | timedelta]
+    jitter: float
+
+
+class PoolOptions(TypedDict, total=False):
+    """Keyword options of `Server.pool`: the keys of ``pools[]`` of the configuration."""
+
+    queues: Sequence[str]
+    concurrency: int
+    job_timeout: float | str | timedelta
+    grace_period: float | str | timedelta
+    shutdown_timeout: float | str | timedelta
+    dequeue_strategy: Literal["strict", "round_robin", "weighted"]
+    isolation: Literal["thread", "process"]
+    retry: RetryOptions
+
+
+class Server:
+    """Runs jobs in this process.
+
+    Without further words it reads the queue ``default`` with as many slots as there are CPUs::
+
+        server = gqm.Server("localhost:6379")
+
+        @server.handle("email.send")
+        def send(job: gqm.Job) -> None: ...
+
+        server.run()
+
+    ``redis`` is as for `gqm.Client`; a pair of a sync and an async client of redis-py is possible too.
+    """
+
+    def __init__(self, redis: object = None, **options: Unpack[ServerOptions]) -> None:
+        """Check the options. Raises `ConfigError` naming each that is wrong."""
+        self._client = None if isinstance(redis, str) else redis
+        self._set_up(default_config(code_options(redis=redis, **options)))
+
+    def _set_up(self, config: Config) -> None:
+        self._config = config
+        self._registry = Registry()
+        self._middleware: list[Middleware] = []
+        self._engine: Engine | None = None
+        self._link: Link | None = None
+        self._starting = False
+        self._stop_asked = asyncio.Event()
+
+    @classmethod
+    def from_config(
+        cls, config: Config | str | os.PathLike[str], redis: object = None, **options: Unpack[ServerOptions]
+    ) -> Server:
+        """Return a server for a configuration file (or one already loaded); options given here beat it.
+
+        Raises `ConfigError`, and `ConfigIncomplete` if the API would start while a secret is still to be
+        filled in.
+        """
+        overrides = code_options(redis=redis, **options)
+        if isinstance(config, Config):
+            merged = merge(config, overrides) if overrides else config
+        else:
+            merged = load_config(config, overrides=overrides)
+        if merged.incomplete and merged.monitoring.api.enabled:
+            raise ConfigIncomplete("", merged.incomplete)
+        server = cls.__new__(cls)
+        server._client = None if isinstance(redis, str) else redis
+        server._set_up(merged)
+        return server
+
+    @property
+    def config(self) -> Config:
+        """The configuration with all code options in it."""
+        return self._config
+
+    @property
+    def engine(self) -> Engine | None:
+        """The running engine; ``None`` while the server is not running."""
+        return self._engine
+
+    @property
+    def handlers(self) -> Registry:
+        """The registered handlers."""
+        return self._registry
+
+    # ------------------------------------------------------------------------------- registration
+
+    @overload
+    def handle(self, type_: str, function: H, **options: Unpack[HandlerOptions]) -> H: ...
+    @overload
+    def handle(self, type_: str, **options: Unpack[HandlerOptions]) -> Callable[[H], H]: ...
+
+    def handle(
+        self, type_: str, function: H | None = None, **options: Unpack[HandlerOptions]
+    ) -> H | Callable[[H], H]:
+        """Register the handler of a job type; also a decorator.
+
+        ``workers=n`` gives the type a pool of its own with n slots. Raises `RegistrationError`.
+        """
+        if function is None:
+            return lambda function: self.handle(type_, function, **options)
+        self._register([make_spec(type_, function, options)])
+        return function
+
+    def include(self, module: ModuleType | str) -> int:
+        """Register every function of a module that `gqm.handler` marks; returns their number.
+
+        Raises `RegistrationError`; then none of the module is registered.
+        """
+        if isinstance(module, str):
+            module = importlib.import_module(module)
+        specs = list(marked(module))
+        self._register(specs)
+        return len(specs)
+
+    def _register(self, specs: Sequence[HandlerSpec]) -> None:
+        self._refuse_after_start("handle")
+        registry = Registry()
+        for spec in (*self._registry, *specs):
+            registry.add(spec)
+        plan_pools(self._config, registry)
+        self._registry = registry
+
+    def use(self, middleware: M) -> M:
+        """Wrap every handler in a middleware: ``async def (job, call_next)``; the first registered is outermost.
+
+        Also a decorator. Raises `RegistrationError`.
+        """
+        self._refuse_after_start("use")
+        check_middleware(middleware)
+        self._middleware.append(middleware)
+        return middleware
+
+    def pool(self, name: str, job_types: Sequence[str], **options: Unpack[PoolOptions]) -> None:
+        """Define a pool: which types it runs, from which queues, with how many slots.
+
+        ``job_types=["*"]`` takes every type that no other pool lists. Queues are declared by naming them.
+        Raises `ConfigError` or `RegistrationError`; then nothing is changed.
+        """
+        self._refuse_after_start("pool")
+        pool: Mapping[str, object] = {"name": name, "job_types": job_types, **options}
+        config = merge(self._config, {"queues": list(options.get("queues", ())), "pools": [pool]})
+        plan_pools(config, self._registry)
+        self._config = config
+
+    def _refuse_after_start(self, what: str) -> None:
+        if self._starting or self._engine is not None:
+            raise RegistrationError(f"{what}() is not possible while the server runs; register before it starts")
+
+    # ------------------------------------------------------------------------------------ running
+
+    async def start(self) -> Engine:
+        """Start to run jobs and return. A step that fails undoes the earlier ones; then start again is possible.
+
+        Raises `RedisUnavailable`, `RedisSetupError`, `RegistrationError`.
+        """
+        if self._starting or self._engine is not None:
+            raise RegistrationError("the server runs already")
+        self._starting = True
+        link: Link | None = None
+        try:
+            pools = plan_pools(self._config, self._registry)
+            slots = sum(pool.slots for pool in pools)
+            redis = self._config.redis
+            link = open_link(redis, client=self._client, pool_size=redis.pool_size or slots + 8)
+            if link.remote and not link.has_password:
+                warn_unprotected(link.where)
+            engine = Engine(self._config, self._registry, self._middleware, link)
+            await engine.start()
+        except BaseException:
+            if link is not None and link.close is not None:
+                link.close()
+            raise
+        finally:
+            self._starting = False
+        self._stop_asked = asyncio.Event()
+        self._engine, self._link = engine, link
+        return engine
+
+    async def stop(self) -> Summary:
+        """Claim no more, give running jobs ``shutdown_timeout``, hand back the rest, sign off."""
+        engine, link = self._engine, self._link
+        if engine is None:
+            return Summary(0.0, 0, 0, 0)
+        summary = await engine.stop()
+        self._engine = self._link = None
+        if link is not None and link.close is not None:
+            link.close()
+        log.info(
+            "stopped in %.1f s: %d finished, %d handed back, %d abandoned",
+            summary.seconds,
+            summary.finished,
+            summary.handed_back,
+            summary.abandoned,
+            extra={"event": "stopped"},
+        )
+        return summary
+
+    def ask_stop(self) -> None:
+        """Make `serve` stop the server; a second call skips the waits. Call it on the event loop."""
+        if self._stop_asked.is_set() and self._engine is not None:
+            self._engine.hurry()
+        self._stop_asked.set()
+
+    async def serve(self) -> Summary:
+        """Start, run until SIGTERM, SIGINT, SIGHUP or `ask_stop`, then stop; a second signal skips the waits."""
+        await self.start()
+        restore = self._take_signals()
+        try:
+            await self._stop_asked.wait()
+        finally:
+            summary = await self.stop()
+            restore()
+        return summary
+
+    def _take_signals(self) -> Callable[[], None]:
+        if threading.current_thread() is not threading.main_thread():
+            return lambda: None
+        loop = asyncio.get_running_loop()
+        signals = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        before = [signal.getsignal(number) for number in signals]
+        for number in signals:
+            loop.add_signal_handler(number, self.ask_stop)
+
+        def restore() -> None:
+            for number, handler in zip(signals, before, strict=True):
+                loop.remove_signal_handler(number)
+                signal.signal(number, handler)
+
+        return restore
+
+    def run(self) -> Summary:
+        """Run until a signal ends it; `serve` for programs without an event loop. Uses uvloop if installed."""
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            return runner.run(self.serve())
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return uvloop's loop if it is installed (extra ``fast``), else ``None`` for the standard one."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
