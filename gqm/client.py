@@ -168,7 +168,7 @@ _POLL_MOST_S = 0.1
 
 
 class Client(_Base):
-    """Enqueues and reads jobs from sync code. Safe to share between threads; a forked child may go on using it.
+    """Enqueues and reads jobs from sync code. Threads may share it; a forked child may go on using it.
 
     ``redis`` is an address (``host:port``, ``unix:/path``, ``embedded``), a URL, or a ready client of
     redis-py; without it ``GQM_REDIS_URL`` is used, else the embedded server of the working folder.
@@ -242,7 +242,8 @@ class Client(_Base):
         """Wait until a job has ended and return its result.
 
         Raises `JobFailed` if it ended in any other way than ``completed``, `JobNotFound` if there is no such
-        job (with ``result_ttl=0`` it is gone as soon as it has ended), ``TimeoutError`` after ``timeout`` seconds.
+        job (with ``result_ttl=0`` it is gone as soon as it has ended), ``TimeoutError`` after ``timeout``
+        seconds.
         """
         backoff = _wait_backoff(timeout)
         while True:

@@ -190,7 +190,7 @@ class Server:
         self._registry = registry
 
     def use(self, middleware: M) -> M:
-        """Wrap every handler in a middleware: ``async def (job, call_next)``; the first registered is outermost.
+        """Wrap all handlers in a middleware, ``async def (job, call_next)``; the first is outermost.
 
         Also a decorator. Raises `RegistrationError`.
         """
@@ -213,12 +213,12 @@ class Server:
 
     def _refuse_after_start(self, what: str) -> None:
         if self._starting or self._engine is not None:
-            raise RegistrationError(f"{what}() is not possible while the server runs; register before it starts")
+            raise RegistrationError(f"{what}() must be called before the start; the server runs")
 
     # ------------------------------------------------------------------------------------ running
 
     async def start(self) -> Engine:
-        """Start to run jobs and return. A step that fails undoes the earlier ones; then start again is possible.
+        """Start to run jobs and return. A step that fails undoes the earlier ones; start may be called again.
 
         Raises `RedisUnavailable`, `RedisSetupError`, `RegistrationError`.
         """
@@ -271,7 +271,7 @@ class Server:
         self._stop_asked.set()
 
     async def serve(self) -> Summary:
-        """Start, run until SIGTERM, SIGINT, SIGHUP or `ask_stop`, then stop; a second signal skips the waits."""
+        """Start, run until SIGTERM, SIGINT, SIGHUP or `ask_stop`, stop; a second signal skips the waits."""
         await self.start()
         restore = self._take_signals()
         try:
@@ -298,7 +298,7 @@ class Server:
         return restore
 
     def run(self) -> Summary:
-        """Run until a signal ends it; `serve` for programs without an event loop. Uses uvloop if installed."""
+        """Run until a signal ends it: `serve` for programs without a loop. Uses uvloop if installed."""
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             return runner.run(self.serve())
 

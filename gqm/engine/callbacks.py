@@ -1,4 +1,4 @@
-"""Callbacks after a run: on_success or on_failure, then on_complete; their errors are logged, nothing more."""
+"""Callbacks after a run: on_success or on_failure, then on_complete; their errors are only logged."""
 
 from __future__ import annotations
 

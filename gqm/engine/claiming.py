@@ -10,7 +10,7 @@ from gqm.store.commands.claim import MAX_CLAIM
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gqm.config import Strategy
+    from gqm.config.model import Strategy
 
 AHEAD_S = 0.05
 """Look-ahead is bounded by so many seconds of work, so that nothing is hoarded behind a slow handler."""

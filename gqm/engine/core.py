@@ -1,4 +1,4 @@
-"""The engine of one process: starts its parts in order, connects them, stops them so that nothing is left behind."""
+"""The engine of one process: starts its parts in order, connects them, leaves nothing behind at a stop."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from gqm.job import Job
 F = TypeVar("F", bound=Callable[..., object])
 
 Handler: TypeAlias = Callable[[Job], object]
-"""``async def`` runs on the event loop, ``def`` in the pool's threads; what it returns is the job's result."""
+"""``async def`` runs on the event loop, ``def`` in the pool's threads; its return value is the result."""
 CallNext: TypeAlias = Callable[[Job], Awaitable[object]]
 Middleware: TypeAlias = Callable[[Job, CallNext], Awaitable[object]]
 """``async def`` around every handler: awaits ``call_next(job)`` and returns what it returned."""
@@ -101,10 +101,10 @@ def make_spec(type_: str, function: object, options: HandlerOptions) -> HandlerS
     if unknown:
         known = ", ".join(sorted(HandlerOptions.__annotations__))
         raise RegistrationError(f"{where}: unknown option {min(unknown)!r}; there are: {known}")
-    workers = options.get("workers", 0)
+    workers: object = options.get("workers", 0)
     if not isinstance(workers, int) or isinstance(workers, bool) or not 0 <= workers <= 1000:
         raise RegistrationError(f"{where}: workers must be an int from 0 to 1000, got {workers!r}")
-    age = options.get("transient_max_age")
+    age: object = options.get("transient_max_age")
     if age is not None and (not isinstance(age, int | float) or not age > 0):
         raise RegistrationError(f"{where}: transient_max_age must be seconds above 0, got {age!r}")
     _check_callable(function, where, 1)
@@ -133,7 +133,7 @@ def check_middleware(middleware: object) -> None:
 
 
 def is_async_callable(function: object) -> bool:
-    """Whether calling it gives a coroutine: ``async def``, a partial of one, or an object with async ``__call__``."""
+    """Whether calling it gives a coroutine: ``async def``, a partial of one, or an async ``__call__``."""
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
         getattr(function, "__call__", None)  # noqa: B004 - the bound method itself is wanted
     )

@@ -45,7 +45,7 @@ class Subject(Protocol):
 
 
 class Lease:
-    """Renews the lease of one server every fifth of ``lease_ttl`` and recovers the claims of dead neighbours."""
+    """Renews a server's lease every fifth of ``lease_ttl`` and recovers the claims of dead neighbours."""
 
     def __init__(
         self, subject: Subject, store: Store, loop: asyncio.AbstractEventLoop, ttl_s: float, failure_ttl: int
@@ -82,7 +82,7 @@ class Lease:
         self._thread.start()
 
     async def stop(self) -> None:
-        """End the thread and take the server out of all registries; left-over claims are recovered at once."""
+        """End the thread, take the server out of all registries; left-over claims are recovered at once."""
         self._ending.set()
         await self._loop.run_in_executor(None, self._leave)
 
@@ -161,7 +161,7 @@ class Lease:
         elif now - self._asked_at > BLOCKED_AFTER_S and not self._blocked_logged:
             self._blocked_logged = True
             log.warning(
-                "the event loop has been blocked for %.0f s by %s; an async handler must not run blocking code",
+                "the event loop has been blocked for %.0f s by %s; async handlers must not run blocking code",
                 now - self._asked_at,
                 self._blocker(),
                 extra={"event": "loop_blocked"},

@@ -1,4 +1,4 @@
-"""From configuration and handlers to pools: which pools there are, what each reads and which types it takes."""
+"""From configuration and handlers to pools: which there are, what each reads, which types it takes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from gqm.store.commands.claim import TypeRule
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from gqm.config import Config, Isolation, PoolConfig, QueueConfig, Strategy
+    from gqm.config import Config, PoolConfig, QueueConfig
+    from gqm.config.model import Isolation, Strategy
     from gqm.engine.handlers import HandlerSpec, Registry
 
 CATCH_ALL = "*"
@@ -104,7 +105,7 @@ def _of_handler(spec: HandlerSpec, explicit: Sequence[PoolPlan], config: Config)
         if pool.name == spec.type or pool.takes(spec.type):
             raise RegistrationError(
                 f"handler of {spec.type!r} asks for workers={spec.workers}, "
-                f"but pool {pool.name!r} {'has its name' if pool.name == spec.type else 'lists its type'} already"
+                f"but pool {pool.name!r} {'has that name' if pool.name == spec.type else 'lists that type'}"
             )
     queues = tuple(dict.fromkeys((spec.type, DEFAULT_QUEUE)))
     return _plain_pool(spec.type, (spec.type,), queues, spec.workers, config)

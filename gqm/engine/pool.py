@@ -166,7 +166,7 @@ class Pool:
         if claimed.broken and time.monotonic() - self._skip_log > 60:
             self._skip_log = time.monotonic()
             log.error(
-                "pool %r: %s has a Redis type that GQM never writes; its queue is left out until that is mended",
+                "pool %r: %s has a Redis type that GQM never writes; its queue is left out",
                 self.plan.name,
                 ", ".join(claimed.broken),
                 extra={"event": "wrong_type", "pool": self.plan.name},

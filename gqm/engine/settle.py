@@ -1,4 +1,4 @@
-"""Writing outcomes: the first goes at once, what comes while a write is under way goes together in the next."""
+"""Writing outcomes: the first goes at once, what comes meanwhile goes together in the next write."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import asyncio
 import logging
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from gqm.engine.outage import Outage
 from gqm.errors import GQMError
+from gqm.store.command import Command
 from gqm.store.commands import settle as commands
 from gqm.store.commands.claim import return_unstarted
 from gqm.store.commands.settle import MAX_SETTLE, MAX_SETTLE_BYTES, Burial, Completion, RetryLater
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from gqm.engine.attempt import Outcome
     from gqm.store.aio import AsyncStore
-    from gqm.store.command import Command
     from gqm.store.commands.claim import Claim
     from gqm.store.commands.settle import Settled
 
@@ -34,13 +34,16 @@ class Return:
     started: bool
 
 
+Entry: TypeAlias = "tuple[Outcome | Return, Callable[[bool], None] | None]"
+
+
 @dataclass(slots=True)
 class _Lane:
     """The outcomes of one queue that are still to be written, by kind; one write at a time."""
 
     queue: str
     outage: Outage
-    pending: dict[type, deque[tuple[Outcome | Return, Callable[[bool], None] | None]]] = field(
+    pending: dict[type, deque[Entry]] = field(
         default_factory=lambda: {Completion: deque(), RetryLater: deque(), Burial: deque(), Return: deque()}
     )
     task: asyncio.Task[None] | None = None
@@ -83,7 +86,7 @@ class Settler:
             await asyncio.wait(tasks)
 
     def give_up(self) -> int:
-        """Stop writing; returns how many outcomes are lost to this process (their claims will be recovered)."""
+        """Stop writing; returns how many outcomes were left (their claims will be recovered)."""
         for lane in self._lanes.values():
             if lane.task is not None:
                 lane.task.cancel()
@@ -114,22 +117,20 @@ class Settler:
     def _command(self, queue: str, kind: type, items: list[Outcome | Return]) -> Command[list[int]]:
         keys = self._store.keys
         if kind is Return:
-            return return_unstarted(keys, queue, [(item.claim, item.started) for item in items])  # type: ignore[union-attr]
+            returns = cast("list[Return]", items)
+            return return_unstarted(keys, queue, [(item.claim, item.started) for item in returns])
         command: Command[Settled]
         if kind is Completion:
-            command = commands.complete(
-                keys,
-                queue,
-                items,
-                result_ttl=self._result_ttl,
-                failure_ttl=self._failure_ttl,  # type: ignore[arg-type]
-            )
+            done = cast("list[Completion]", items)
+            ttls = {"result_ttl": self._result_ttl, "failure_ttl": self._failure_ttl}
+            command = commands.complete(keys, queue, done, **ttls)
         elif kind is RetryLater:
-            command = commands.retry(keys, queue, items)  # type: ignore[arg-type]
+            command = commands.retry(keys, queue, cast("list[RetryLater]", items))
         else:
-            command = commands.dead_letter(keys, queue, items, failure_ttl=self._failure_ttl)  # type: ignore[arg-type]
+            dead = cast("list[Burial]", items)
+            command = commands.dead_letter(keys, queue, dead, failure_ttl=self._failure_ttl)
         read = command.read
-        return command._replace(read=lambda raw: read(raw).answers)  # type: ignore[return-value]
+        return Command(command.words, lambda raw: read(raw).answers, command.script, command.again)
 
     def _tell(self, item: Outcome | Return, told: Callable[[bool], None] | None, answer: int) -> None:
         claim = item.claim
@@ -144,9 +145,7 @@ class Settler:
             told(answer != 0)
 
 
-def _take(
-    items: deque[tuple[Outcome | Return, Callable[[bool], None] | None]],
-) -> list[tuple[Outcome | Return, Callable[[bool], None] | None]]:
+def _take(items: deque[Entry]) -> list[Entry]:
     """Take as many as one call may carry, at least one."""
     if len(items) <= MAX_SETTLE and not any(type(item) is Completion and item.result for item, _ in items):
         batch = list(items)

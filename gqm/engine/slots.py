@@ -7,7 +7,7 @@ import contextvars
 import logging
 import time
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from gqm.engine.attempt import Attempt, Judge, Stop, begin, current_job
 from gqm.engine.callbacks import call_back
@@ -15,13 +15,15 @@ from gqm.engine.runners.thread import ThreadRunner
 from gqm.engine.settle import Return
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from gqm.engine.attempt import Outcome
     from gqm.engine.claiming import LookAhead
     from gqm.engine.handlers import CallNext, HandlerSpec, Middleware
     from gqm.engine.plan import PoolPlan
     from gqm.engine.pool import Shared
     from gqm.job import Job
-    from gqm.store.commands.claim import Claim, Claimed
+    from gqm.store.commands.claim import Claimed
 
 log = logging.getLogger("gqm.engine")
 
@@ -131,7 +133,7 @@ class Slots:
         if type_ not in self._unknown_warned and len(self._unknown_warned) < 1000:
             self._unknown_warned.add(type_)
             log.warning(
-                "pool %r: no handler for type %r here; its jobs go back for other servers, then to dead_letter",
+                "pool %r: no handler for type %r; its jobs wait for another server, then are dead letters",
                 self._plan.name,
                 type_,
                 extra={"event": "no_handler", "pool": self._plan.name, "type": type_},
@@ -201,13 +203,13 @@ class Slots:
             outcome = self._judge.returned(attempt, value, time.monotonic())
         await self._conclude(attempt, outcome)
 
-    def _call(self, attempt: Attempt, spec: HandlerSpec, job: Job) -> object:
+    def _call(self, attempt: Attempt, spec: HandlerSpec, job: Job) -> Awaitable[object]:
         if not self._shared.middleware:
-            return spec.function(job) if spec.is_async else self._in_thread(attempt, spec, job)
+            return _awaitable(spec, job) if spec.is_async else self._in_thread(attempt, spec, job)
 
         async def innermost(job: Job) -> object:
             if spec.is_async:
-                return await spec.function(job)  # type: ignore[misc]  # an async handler
+                return await _awaitable(spec, job)
             return await self._in_thread(attempt, spec, job)
 
         call: CallNext = innermost
@@ -425,6 +427,10 @@ class Slots:
         self._threads.close()
         if self._watch is not None:
             self._watch.cancel()
+
+
+def _awaitable(spec: HandlerSpec, job: Job) -> Awaitable[object]:
+    return cast("Awaitable[object]", spec.function(job))
 
 
 def _is_plain(spec: HandlerSpec) -> bool:

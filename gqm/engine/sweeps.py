@@ -1,24 +1,37 @@
-"""Slow repair work in the background: overdue claims, ids whose job expired, children whose parents ended untold."""
+"""Slow repair work in the background: overdue claims, ids without a job, children that nobody told."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 from gqm.engine.outage import Outage
 from gqm.errors import GQMError
 from gqm.store.commands.jobs import list_queues
 from gqm.store.commands.lease import MAX_REAP_QUEUES, reap_overdue, reap_server
-from gqm.store.commands.schedule import sweep_dag, sweep_registry, sweep_roots, sweep_terminal
+from gqm.store.commands.schedule import (
+    Mended,
+    Registry,
+    Swept,
+    Terminal,
+    sweep_dag,
+    sweep_registry,
+    sweep_roots,
+    sweep_terminal,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from gqm.store.aio import AsyncStore
     from gqm.store.command import Command
-    from gqm.store.commands.schedule import Mended, Swept
 
+S = TypeVar("S", Swept, Mended)
+
+TERMINAL: tuple[Terminal, ...] = ("completed", "dead_letter", "canceled")
+REGISTRIES: tuple[Registry, ...] = ("servers", "workers")
 OVERDUE_EVERY_S = 5.0
 SWEEP_EVERY_S = 30.0
 STEP_PAUSE_S = 0.01
@@ -69,14 +82,14 @@ class Sweeps:
         """Take out what has no job or server behind it, and judge jobs that wait for ended parents."""
         keys = self._store.keys
         for queue in await self._store.run(list_queues(keys)):
-            for which in ("completed", "dead_letter", "canceled"):
-                await self._steps(lambda cursor, q=queue, w=which: sweep_terminal(keys, q, w, cursor))
-        for registry in ("servers", "workers"):
-            await self._steps(lambda cursor, r=registry: sweep_registry(keys, r, cursor))
-        await self._steps(lambda cursor: sweep_roots(keys, cursor))
-        await self._steps(lambda cursor: sweep_dag(keys, cursor, failure_ttl=self._failure_ttl))
+            for which in TERMINAL:
+                await self._steps(partial(sweep_terminal, keys, queue, which))
+        for registry in REGISTRIES:
+            await self._steps(partial(sweep_registry, keys, registry))
+        await self._steps(partial(sweep_roots, keys))
+        await self._steps(partial(sweep_dag, keys, failure_ttl=self._failure_ttl))
 
-    async def _steps(self, step: Callable[[str], Command[Swept] | Command[Mended]]) -> None:
+    async def _steps(self, step: Callable[[str], Command[S]]) -> None:
         cursor = ""
         while True:
             cursor = (await self._store.run(step(cursor))).cursor

@@ -56,7 +56,7 @@ class ThreadRunner:
 
     def take_back(self) -> list[Work]:
         """Take all work that no thread has taken yet, in order."""
-        taken = []
+        taken: list[Work] = []
         while True:
             try:
                 work = self._inbox.get_nowait()
