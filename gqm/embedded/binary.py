@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -93,7 +92,7 @@ def inspect_binary(path: str) -> ServerBinary:
     Raises:
         EmbeddedServerError: it cannot be run, is no Valkey or Redis server, or is older than 7.0.
     """
-    import subprocess  # loading it takes longer than the rest of joining a server
+    import subprocess  # like the others inside functions: not needed to join a server that runs
 
     path = os.path.abspath(path)
     try:
@@ -115,6 +114,8 @@ def inspect_binary(path: str) -> ServerBinary:
 
 
 def _candidates(environ: Mapping[str, str]) -> Iterator[str]:
+    import shutil
+
     if packaged := _packaged():
         yield packaged
     for name in ("valkey-server", "redis-server"):

@@ -80,6 +80,13 @@ class UserProcess:
                     stream.close()
 
 
+def info(loading: int = 0, more: str = "") -> bytes:
+    """What a server says about itself, as far as it matters."""
+    lines = ["# Server", "redis_version:7.2.4", "process_id:77", "# Persistence", f"loading:{loading}", more]
+    body = "\r\n".join(lines)
+    return f"${len(body)}\r\n{body}\r\n".encode()
+
+
 def alive(pid: int | None) -> bool:
     """Whether the process runs; one that has ended but was not collected yet does not."""
     if pid is None:

@@ -7,6 +7,7 @@ import gc
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -22,7 +23,7 @@ import redis
 from gqm.embedded import Attachment, attach, status
 from gqm.embedded.probe import State, ask
 from gqm.errors import EmbeddedServerError
-from tests.embedded.helpers import alive, linux_only, running, servers
+from tests.embedded.helpers import alive, info, linux_only, running, servers
 from tests.support.servers import binary
 from tests.support.wait import eventually, throughout
 
@@ -173,21 +174,21 @@ def test_log_starts_empty_with_every_server(folder: Path) -> None:
 def test_path_too_long_for_a_socket_gets_a_short_private_folder(folder: Path) -> None:
     deep = folder / ("x" * 60) / ("y" * 60)
     with attach(deep) as attachment:
-        socket = attachment.socket
-        assert len(socket) < 60
-        assert Path(socket).parent.stat().st_mode & 0o777 == 0o700
+        path = attachment.socket
+        assert len(path) < 60
+        assert Path(path).parent.stat().st_mode & 0o777 == 0o700
         with client(attachment) as connection:
             connection.set("key", "value")
         with attach(deep) as second:
-            assert second.socket == socket
+            assert second.socket == path
         pid = status(deep).pid
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
         attachment.ensure()
-        assert attachment.socket == socket
+        assert attachment.socket == path
         with client(attachment) as connection:
             assert connection.get("key") == "value"
-    eventually(lambda: not Path(socket).parent.exists(), timeout=3)
+    eventually(lambda: not Path(path).parent.exists(), timeout=3)
     with pytest.raises(EmbeddedServerError, match="has no socket at the moment"):
         _ = attachment.socket
 
@@ -313,6 +314,31 @@ def test_server_that_does_not_answer(folder: Path) -> None:
         finally:
             os.kill(pid, signal.SIGCONT)
         attachment.ensure()
+
+
+def test_time_that_a_server_takes_to_read_its_files_does_not_count(folder: Path) -> None:
+    folder.mkdir(mode=0o700)
+    ready_at = time.monotonic() + 0.8
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.settimeout(10)
+        listener.bind(str(folder / "server.sock"))
+        listener.listen()
+
+        def serve() -> None:
+            loading = 1
+            while loading:
+                loading = int(time.monotonic() < ready_at)
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(100)
+                    connection.sendall(info(loading))
+
+        with ThreadPoolExecutor(1) as pool:
+            served = pool.submit(serve)
+            with attach(folder, timeout=0.3) as attachment:
+                assert time.monotonic() >= ready_at
+                assert (attachment.kind, attachment.version) == ("redis", "7.2.4")
+            served.result()
 
 
 def test_folder_whose_server_has_lost_its_socket(folder: Path) -> None:

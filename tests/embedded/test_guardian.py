@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -66,17 +67,30 @@ def test_guardian_says_which_file_it_cannot_use(folder: Path) -> None:
 
 
 @linux_only
-def test_server_that_does_not_end_is_killed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guardian, "STOP_S", 0.2)
-    monkeypatch.setattr(guardian, "GRACE_S", 0.0)
-    monkeypatch.chdir(folder.parent)
-    with subprocess.Popen(
-        ["/bin/sh", "-c", "trap '' TERM; echo; while :; do sleep 1; done"], stdout=-1
-    ) as stubborn:
-        assert stubborn.stdout is not None
-        assert stubborn.stdout.readline() == b"\n"
-        guardian.stop_when_unused(stubborn.pid)
-        assert stubborn.wait(5) == -9
+def test_server_that_does_not_end_is_killed_and_new_users_wait_for_that(folder: Path) -> None:
+    program = (
+        "import sys; from gqm.embedded import guardian\n"
+        "guardian.GRACE_S, guardian.STOP_S = 0.0, 0.2\n"
+        "guardian.stop_when_unused(int(sys.argv[1]))\n"
+        "print('stopped', flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    stubborn = "trap '' TERM; echo; while :; do sleep 0.1; done"
+    with subprocess.Popen(["/bin/sh", "-c", stubborn], stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline() == b"\n"
+        with subprocess.Popen(
+            [sys.executable, "-c", program, str(server.pid)],
+            cwd=folder.parent,
+            env={"PYTHONPATH": str(ROOT)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        ) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"stopped\n"
+            assert server.wait(5) == -signal.SIGKILL
+            with (folder.parent / "users.lock").open() as file, pytest.raises(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
 
 def test_locks_say_when_everything_is_over(folder: Path) -> None:

@@ -11,14 +11,8 @@ import pytest
 
 from gqm.embedded.binary import ServerVersion
 from gqm.embedded.probe import Answer, State, ask
+from tests.embedded.helpers import info
 from tests.support.servers import ServerFactory, short_folder
-
-INFO = "# Server\r\nredis_version:7.2.4\r\n{more}process_id:77\r\n# Persistence\r\nloading:{loading}\r\n"
-
-
-def bulk(loading: int = 0, more: str = "") -> bytes:
-    body = INFO.format(loading=loading, more=more)
-    return f"${len(body)}\r\n{body}\r\n".encode()
 
 
 @pytest.fixture
@@ -94,24 +88,24 @@ def test_server_with_too_many_waiting_clients_is_silent(start_server: ServerFact
 
 
 def test_ready(answering: Callable[..., str]) -> None:
-    assert ask(answering(bulk())) == Answer(State.READY, ServerVersion("redis", (7, 2, 4)), 77)
+    assert ask(answering(info())) == Answer(State.READY, ServerVersion("redis", (7, 2, 4)), 77)
 
 
 def test_valkey_is_told_from_the_redis_version_it_also_gives(answering: Callable[..., str]) -> None:
-    assert ask(answering(bulk(more="valkey_version:9.1.2\r\n"))).version == ServerVersion("valkey", (9, 1, 2))
+    assert ask(answering(info(more="valkey_version:9.1.2"))).version == ServerVersion("valkey", (9, 1, 2))
 
 
 def test_loading(answering: Callable[..., str]) -> None:
-    assert ask(answering(bulk(loading=1))).state is State.LOADING
+    assert ask(answering(info(loading=1))).state is State.LOADING
 
 
 def test_reply_in_small_pieces(answering: Callable[..., str]) -> None:
-    reply = bulk()
+    reply = info()
     assert ask(answering(*(reply[at : at + 1] for at in range(len(reply))))).state is State.READY
 
 
 def test_hanging_up_in_the_middle_is_gone(answering: Callable[..., str]) -> None:
-    assert ask(answering(bulk()[:40])).state is State.GONE
+    assert ask(answering(info()[:40])).state is State.GONE
 
 
 @pytest.mark.parametrize("line", [b"-BUSY Redis is busy running a script.\r\n", b"HTTP/1.1 400 Bad\r\n"])
