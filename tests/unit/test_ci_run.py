@@ -87,3 +87,12 @@ def test_an_unknown_argument_is_refused(tmp_path: Path) -> None:
     done = run(tmp_path, README, "--fast")
     assert done.returncode != 0
     assert "unknown argument --fast" in done.stderr
+
+
+@pytest.mark.parametrize(("step", "command"), [("install", "pip install"), ("test", "pytest")])
+def test_the_readme_of_this_project_has_both(step: str, command: str) -> None:
+    done = subprocess.run(
+        [SCRIPT, "--print", step], capture_output=True, text=True, timeout=60, check=False, cwd="/"
+    )
+    assert done.returncode == 0, done.stderr
+    assert command in done.stdout
