@@ -11,6 +11,7 @@ import redis
 from gqm.keys import Keys
 from gqm.store.connect import Link, plain_link
 from gqm.store.sync import Store
+from tests.support.keyspace import Keyspace
 from tests.support.servers import Server, short_folder
 
 
@@ -47,3 +48,9 @@ def raw(redis_socket: str) -> Iterator[redis.Redis]:
     """A plain client of the same server; answers are bytes."""
     with redis.Redis(unix_socket_path=redis_socket, protocol=2) as client:
         yield client
+
+
+@pytest.fixture
+def space(store: Store, raw: redis.Redis) -> Keyspace:
+    """The test's key space."""
+    return Keyspace(store, raw)

@@ -1,6 +1,7 @@
 -- needs: base
--- lib/cursor: bounded steps over a whole zset, by rank. The text '' begins a pass at a random place, so that
--- servers that sweep at the same time do not all look at the same members; '' as the next cursor ends it.
+-- lib/cursor: bounded steps over a whole zset, by rank. The text '' begins a pass, '' as the next cursor ends it.
+-- A pass of more than one step begins at a random place: servers that sweep at the same time should not all look
+-- at the same members.
 
 -- The members of one step. Returns them and what next_cursor() needs.
 local function zset_step(key, cursor, limit)
@@ -8,7 +9,7 @@ local function zset_step(key, cursor, limit)
   local at, left = string.match(cursor, '^(%d+)%-(%d+)$')
   at, left = tonumber(at), tonumber(left)
   if not at then
-    at, left = (NOW * 1000000 + tonumber(TIME[2])) % math.max(size, 1), size
+    at, left = size > limit and (NOW * 1000000 + tonumber(TIME[2])) % size or 0, size
   end
   if at >= size then at = 0 end
   local members = {}
