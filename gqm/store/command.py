@@ -47,3 +47,11 @@ def optional(value: int | None) -> Word:
 def texts(raw: list[bytes]) -> list[str]:
     """Read an answer that is a list of texts; bytes that are none are replaced."""
     return [item.decode("utf-8", "replace") for item in raw]
+
+
+def as_dict(raw: Any) -> dict[bytes, bytes]:
+    """Read fields and values: a flat list, or already a dict from an injected client that speaks RESP3."""
+    if isinstance(raw, dict):
+        return raw
+    words = iter(raw)
+    return dict(zip(words, words, strict=True))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gqm.store.command import Command, Word, call
+from gqm.store.command import Command, Word, as_dict, call
 from gqm.store.scripts import script
 
 if TYPE_CHECKING:
@@ -30,6 +30,14 @@ class Claim(NamedTuple):
     fields: dict[bytes, bytes]
     """The hash as it was stored before the claim."""
     worker_id: str
+
+    @property
+    def first_run(self) -> bool:
+        """Whether no earlier run left its traces, and the job has no ``result_ttl`` of its own."""
+        return self.attempt == 1 and self.fields.keys().isdisjoint(_TRACES)
+
+
+_TRACES = (b"error", b"traceback", b"transient_since", b"unknown_since", b"result_ttl")
 
 
 class Claimed(NamedTuple):
@@ -120,14 +128,18 @@ def _claimed(plan: ClaimPlan, raw: Any) -> Claimed:
 
 
 def _claim(worker_id: str, row: list[Any]) -> Claim:
-    fields: dict[bytes, bytes] = dict(zip(row[5::2], row[6::2], strict=True))
+    job_id, token, budget, timeout_ms, attempt, queue, flat = row
+    fields = as_dict(flat)
+    # Where a job is stored says more about it than what stands in its hash.
+    fields[b"id"] = job_id
+    fields[b"queue"] = queue
     return Claim(
-        row[0].decode("utf-8", "replace"),
-        row[1].decode(),
-        int(row[2]),
-        row[3],
-        row[4],
-        fields.get(b"queue", b"default").decode("utf-8", "replace"),
+        job_id.decode("utf-8", "replace"),
+        token.decode(),
+        int(budget),
+        timeout_ms,
+        attempt,
+        queue.decode("utf-8", "replace"),
         fields,
         worker_id,
     )

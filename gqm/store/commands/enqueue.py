@@ -32,6 +32,10 @@ def enqueue(
     defaults, ``None`` leaves them to the servers. Raises on reading: `DuplicateJobID`,
     `DependencyNotFound`, `CyclicDependency`.
     """
+    if mode == "now" and not job.nonce and not job.parents:
+        return _enqueue_plain(keys, job)
+    if mode != "now" and job.parents:
+        raise InvalidJob("depends_on is not possible together with enqueue_at or enqueue_in")
     args: tuple[Word, ...] = (
         keys.prefix,
         mode,
@@ -50,6 +54,17 @@ def enqueue(
     )
     names = (keys.queues, keys.job(job.id), keys.ready(job.queue), keys.scheduled, keys.deferred)
     return call(script("enqueue"), names, args, lambda raw: _made(job, raw))
+
+
+def _enqueue_plain(keys: Keys, job: NewJob) -> Command[Status]:
+    found = script("enqueue_plain")
+    words = ("EVALSHA", found.sha, 3, keys.queues, keys.job(job.id), keys.ready(job.queue))
+    words += (keys.prefix, job.id, job.queue, int(job.front), *job.fields)
+    return Command(words, _state, found)
+
+
+def _state(raw: Any) -> Status:
+    return Status.READY if raw == b"ready" else Status(raw.decode("utf-8", "replace"))
 
 
 def _made(job: NewJob, raw: Any) -> Status:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gqm.job import Job
-from gqm.store.command import Command
+from gqm.store.command import Command, as_dict
 
 if TYPE_CHECKING:
     from gqm.keys import Keys
@@ -13,20 +13,16 @@ if TYPE_CHECKING:
 
 def get_job(keys: Keys, job_id: str) -> Command[Job | None]:
     """Read a job; ``None`` if there is none (never made, deleted or expired)."""
-    return Command(("HGETALL", keys.job(job_id)), _job)
 
+    def read(raw: Any) -> Job | None:
+        fields = as_dict(raw)
+        # A hash without status is a stub that some other program left behind, not a job.
+        if not fields.get(b"status"):
+            return None
+        fields.setdefault(b"id", job_id.encode())
+        return Job(fields)
 
-def _job(raw: Any) -> Job | None:
-    fields = as_dict(raw)
-    # A hash without status is a stub that some other program left behind, not a job.
-    return Job(fields) if fields.get(b"status") and b"id" in fields else None
-
-
-def as_dict(raw: Any) -> dict[bytes, bytes]:
-    """Read the answer of ``HGETALL``: a flat list, or already a dict from an injected RESP3 client."""
-    if isinstance(raw, dict):
-        return raw
-    return dict(zip(raw[::2], raw[1::2], strict=True))
+    return Command(("HGETALL", keys.job(job_id)), read)
 
 
 class Outcome(NamedTuple):

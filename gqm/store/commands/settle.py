@@ -68,10 +68,17 @@ def complete(
     keys: Keys, queue: str, items: Sequence[Completion], *, result_ttl: int | None, failure_ttl: int | None
 ) -> Command[Settled]:
     """End jobs as completed. The TTLs (seconds) are defaults for jobs without their own."""
-    args: list[Word] = [keys.prefix, queue, optional(result_ttl), optional(failure_ttl)]
-    for item in items:
-        claim = item.claim
-        args += (claim.id, claim.token, claim.worker_id, item.duration_ms, item.result, item.note)
+    worker = items[0].claim.worker_id
+    args: list[Word] = [keys.prefix, queue, optional(result_ttl), optional(failure_ttl), worker]
+    for claim, duration_ms, result, note in items:
+        flags = "" if claim.first_run else "x"
+        args += (claim.id, claim.token, duration_ms)
+        if claim.worker_id == worker and not result and not note:
+            args.append(flags)
+            continue
+        more = (("w", claim.worker_id if claim.worker_id != worker else ""), ("r", result), ("n", note))
+        args.append(flags + "".join(letter for letter, word in more if word))
+        args += [word for _, word in more if word]
     return call(script("complete"), (keys.processing(queue), keys.completed(queue)), tuple(args), _settled)
 
 

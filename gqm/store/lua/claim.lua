@@ -1,4 +1,4 @@
--- needs: report
+-- needs: report claims
 -- Claims up to n ready jobs for one pool of one server.
 --
 -- KEYS  1 paused  2 claims hash of the server  then per queue: ready list, processing zset
@@ -10,30 +10,47 @@
 -- Ids without a ready job are taken out and counted. Ids of other types go back to where they were.
 -- Returns {jobs, skipped ids (10 at most), skipped count, paused queues, more 0|1, passed queues, broken keys,
 --   server time in unix ms}
---   job     {id, token, budget, time-out ms, attempt, field, value, …} as stored before the claim
+--   job     {id, token, budget, time-out ms, attempt, queue, {field, value, …} as stored before the claim}
 --   passed  queues that hold only jobs of other types within reach (256)
 --   broken  keys of a wrong type; their queues are left out
+-- Numbers that go into commands are texts where they can be: Redis prints each number with 17 digits.
 local paused_key, claims_key = KEYS[1], KEYS[2]
 local worker, nonce, wanted = ARGV[2], ARGV[3], tonumber(ARGV[4])
 local wrap, global_ms, pool_ms, grace_ms = ARGV[6] == '1', tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
 local pool_budget, replay, queue_count = ARGV[10], ARGV[11] == '1', tonumber(ARGV[12])
 local MAX_SKIPS, MAX_PASSED, MAX_BYTES = 1000, 256, 8388608
+local default_limit = pool_ms > 0 and pool_ms or global_ms
+local extra_grace = math.max(0, grace_ms - 10000)
 
-local jobs, tokens = {}, 0
+local bad = wrong_type(paused_key, 'set', claims_key, 'hash')
+if bad then return bad end
+
+local function limit_of(timeout)
+  local own = timeout and whole(timeout, 0) or 0
+  return own > 0 and own * 1000 or default_limit
+end
+
+-- The fields of a hash that a claim looks at. The constructor makes room for all of them at once.
+local function known_fields(fields)
+  local h = { status = false, type = false, queue = false, timeout = false, max_retry = false, max_retry_set = false,
+    attempt = false, ready_at_ms = false, created_at = false, claim = false }
+  for f = 1, #fields, 2 do
+    if h[fields[f]] ~= nil then h[fields[f]] = fields[f + 1] end
+  end
+  return h
+end
 
 -- 1. A lost answer: what this nonce holds already is the answer.
 if replay then
-  local held = call('HGETALL', claims_key)
+  local held, jobs = call('HGETALL', claims_key), {}
   for i = 1, #held, 2 do
-    local token, budget = string.match(held[i + 1], '^(' .. nonce .. '%.%d+)|(%d+)|')
-    if token then
-      local fields = call('HGETALL', job_key(held[i]))
-      local h = {}
-      for f = 1, #fields, 2 do h[fields[f]] = fields[f + 1] end
-      if h.claim == token and h.status == 'processing' then
-        local own = whole(h.timeout, 0)
-        local limit = own > 0 and own * 1000 or pool_ms > 0 and pool_ms or global_ms
-        jobs[#jobs + 1] = { held[i], token, budget, limit, whole(h.attempt, 1), unpack(fields) }
+    local record = read_claim(held[i + 1])
+    if record and string.match(record.token, '^(.*)%.%d+$') == nonce then
+      local fields = pcall_('HGETALL', job_key(held[i]))
+      local h = known_fields(fields)
+      if h.claim == record.token and h.status == 'processing' then
+        jobs[#jobs + 1] = { held[i], record.token, record.budget, limit_of(h.timeout), whole(h.attempt, 1),
+          record.q, fields }
       end
     end
   end
@@ -45,22 +62,24 @@ if replay then
   end
 end
 
--- 2. Reads and guards: which queues may be claimed from.
+-- 2. Which queues may be claimed from.
 local queues, paused_names, broken = {}, {}, {}
-local bad = wrong_type(claims_key, 'hash')
-if bad then return bad end
 local at = 13
 for i = 1, queue_count do
   local rule, types = ARGV[at + 1], tonumber(ARGV[at + 2])
-  local queue = { name = ARGV[at], rule = rule, ready = KEYS[1 + 2 * i], processing = KEYS[2 + 2 * i],
-    back = {}, deadlines = {}, open = true }
+  local queue = { name = ARGV[at], ready = KEYS[1 + 2 * i], processing = KEYS[2 + 2 * i], back = {}, deadlines = {},
+    open = true, claimed = 0, skipped = 0, wait_ms = 0 }
   if rule ~= '' then
-    queue.types = {}
+    queue.only, queue.types = rule == '+', {}
     for t = 1, types do queue.types[ARGV[at + 2 + t]] = true end
   end
   at = at + 3 + types
+  queues[i] = queue
   local length = pcall_('LLEN', queue.ready)
-  if type(length) == 'table' then
+  if call('SISMEMBER', paused_key, queue.name) == 1 then
+    paused_names[#paused_names + 1] = queue.name
+    queue.open = false
+  elseif type(length) == 'table' then
     broken[#broken + 1] = queue.ready
     queue.open = false
   elseif length == 0 then
@@ -69,84 +88,89 @@ for i = 1, queue_count do
     broken[#broken + 1] = queue.processing
     queue.open = false
   end
-  queues[i] = queue
-end
-for i = 1, queue_count do
-  if call('SISMEMBER', paused_key, queues[i].name) == 1 then
-    paused_names[#paused_names + 1] = queues[i].name
-    queues[i].open = false
-  end
 end
 
 -- 3. Claims.
-local skipped, skip_count, passed, bytes, stop = {}, 0, 0, 0, false
-local wait_ms = {}
+local jobs, records, skipped = {}, {}, {}
+local skip_count, passed, bytes, stop = 0, 0, 0, false
+local now_s, now_ms = TIME[1], int(NOW_MS)
+local due_of = {} -- deadline by time-out
+
+local function skip(queue, id)
+  queue.skipped = queue.skipped + 1
+  skip_count = skip_count + 1
+  if skip_count <= 10 then skipped[skip_count] = id end
+  stop = skip_count >= MAX_SKIPS
+end
+
+-- Whether the pool takes the job by its type. Only the two fields are read: what is passed over may be large.
+local function is_ours(queue, key)
+  local h = pcall_('HMGET', key, 'status', 'type')
+  return h[1] ~= 'ready' or (queue.types[h[2]] ~= nil) == queue.only
+end
+
+local function budget_of(h)
+  if not h.max_retry or h.max_retry == '' or h.max_retry == '3' and h.max_retry_set ~= '1' then return pool_budget end
+  return int(math.max(whole(h.max_retry, 0), 0))
+end
 
 local function take(queue, id)
   local key = job_key(id)
-  local fields = pcall_('HGETALL', key)
-  local h = {}
-  for f = 1, #fields, 2 do
-    h[fields[f]] = fields[f + 1]
-    bytes = bytes + #fields[f + 1]
-  end
-  if h.status ~= 'ready' then
-    skip_count = skip_count + 1
-    if #skipped < 10 then skipped[#skipped + 1] = id end
-    count(queue.name, 'skipped')
-    return
-  end
-  if queue.types and (queue.types[h.type] == nil) == (queue.rule == '+') then
+  if queue.types and not is_ours(queue, key) then
     queue.back[#queue.back + 1] = id
-    passed = passed + 1
     queue.passed = true
+    passed = passed + 1
+    -- What lies behind is out of reach in this call, and so in the next: the queue is done.
+    if passed >= MAX_PASSED then queue.open, queue.blocked = false, true end
     return
   end
-  local own = whole(h.timeout, 0)
-  local limit = own > 0 and own * 1000 or pool_ms > 0 and pool_ms or global_ms
-  local budget = pool_budget
-  local max_retry = whole(h.max_retry)
-  if max_retry and (max_retry ~= 3 or h.max_retry_set == '1') then budget = int(math.max(max_retry, 0)) end
-  local attempt = whole(h.attempt, 0) + 1
-  local since = whole(h.ready_at_ms) or whole(h.created_at, NOW) * 1000
-  local wait = math.max(0, NOW_MS - since)
-  tokens = tokens + 1
-  local token = nonce .. '.' .. tokens
-  call('HSET', key, 'status', 'processing', 'started_at', NOW, 'worker_id', worker, 'claim', token,
-    'attempt', attempt, 'wait_ms', int(wait))
-  if h.queue ~= queue.name then call('HSET', key, 'queue', queue.name) end
-  call('HSET', claims_key, id, token .. '|' .. budget .. '|' .. int(NOW_MS) .. '|' .. queue.name)
+  local fields = pcall_('HGETALL', key)
+  local h = known_fields(fields)
+  if h.status ~= 'ready' then return skip(queue, id) end
+  for f = 2, #fields, 2 do bytes = bytes + #fields[f] end
+
+  local name, n = queue.name, #jobs + 1
+  local limit, budget = limit_of(h.timeout), budget_of(h)
+  local attempt = h.attempt and whole(h.attempt, 0) + 1 or 1
+  local wait = math.max(0, NOW_MS - (whole(h.ready_at_ms) or whole(h.created_at, NOW) * 1000))
+  local token = nonce .. '.' .. n
+  if h.queue ~= name then call('HSET', key, 'queue', name) end
+  call('HSET', key, 'status', 'processing', 'started_at', now_s, 'worker_id', worker, 'claim', token,
+    'attempt', attempt == 1 and '1' or int(attempt), 'wait_ms', int(wait))
+  records[2 * n - 1], records[2 * n] = id, token .. '|' .. budget .. '|' .. now_ms .. '|' .. name
+  local due = due_of[limit]
+  if not due then
+    due = seconds(NOW_MS + limit + extra_grace)
+    due_of[limit] = due
+  end
   local d = queue.deadlines
-  d[#d + 1] = seconds(NOW_MS + limit + math.max(0, grace_ms - 10000))
+  d[#d + 1] = due
   d[#d + 1] = id
-  queue.claimed = (queue.claimed or 0) + 1
-  wait_ms[queue.name] = (wait_ms[queue.name] or 0) + wait
-  changed(id, queue.name, 'ready', 'processing')
-  jobs[#jobs + 1] = { id, token, budget, limit, attempt, unpack(fields) }
+  queue.claimed = queue.claimed + 1
+  queue.wait_ms = queue.wait_ms + wait
+  changed(id, name, 'ready', 'processing')
+  jobs[n] = { id, token, budget, limit, attempt, name, fields }
+  stop = bytes > MAX_BYTES
 end
 
 -- Takes up to `want` jobs from a queue; a limit reached puts the rest of a popped run back in place.
 local function drain(queue, want)
-  while want > 0 and queue.open and not stop do
-    local run = call('RPOP', queue.ready, want)
+  local goal = #jobs + want
+  while #jobs < goal and queue.open and not stop do
+    local run = call('RPOP', queue.ready, goal - #jobs)
     if not run then
       queue.open = false
-      break
+      return
     end
-    if #run < want then queue.open = false end
-    local before = #jobs
-    for i, id in ipairs(run) do
-      if stop then
+    if #run < goal - #jobs then queue.open = false end
+    for _, id in ipairs(run) do
+      if stop or queue.blocked then
         queue.back[#queue.back + 1] = id
+        queue.open = stop
       else
         take(queue, id)
-        if skip_count >= MAX_SKIPS or passed >= MAX_PASSED or bytes > MAX_BYTES then
-          stop = true
-          queue.open = true
-        end
       end
     end
-    want = want - (#jobs - before)
   end
 end
 
@@ -165,7 +189,7 @@ if ARGV[5] == '' then
 else
   -- Equal turns in a row are one run: one RPOP instead of many.
   local run_of, length = nil, 0
-  for turn in string.gmatch(ARGV[5] .. ',', '(%d+),') do
+  for turn in string.gmatch(ARGV[5], '%d+') do
     if turn ~= run_of and run_of then
       drain_from(tonumber(run_of), length)
       length = 0
@@ -176,6 +200,7 @@ else
   if run_of then drain_from(tonumber(run_of), length) end
 end
 
+if #records > 0 then in_chunks('HSET', claims_key, records) end
 local passed_names, more = {}, 0
 for i = 1, queue_count do
   local queue = queues[i]
@@ -184,15 +209,15 @@ for i = 1, queue_count do
     for n = #queue.back, 1, -1 do order[#order + 1] = queue.back[n] end
     in_chunks('RPUSH', queue.ready, order)
   end
-  if queue.claimed then
+  if queue.skipped > 0 then count(queue.name, 'skipped', queue.skipped) end
+  if queue.claimed > 0 then
     in_chunks('ZADD', queue.processing, queue.deadlines)
     count(queue.name, 'claimed', queue.claimed)
-    count(queue.name, 'wait_ms', wait_ms[queue.name])
+    count(queue.name, 'wait_ms', queue.wait_ms)
   elseif queue.passed then
     passed_names[#passed_names + 1] = queue.name
   end
   if queue.open then more = 1 end
 end
-if stop and #jobs == 0 and passed >= MAX_PASSED then more = 0 end
 report('claim')
 return { jobs, skipped, skip_count, paused_names, more, passed_names, broken, NOW_MS }

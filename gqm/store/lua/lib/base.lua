@@ -1,11 +1,5 @@
--- lib/base: prefix, clock and key names that every script shares.
--- ARGV[1] is always the key prefix. Times come from the server, never from a caller.
-local P = ARGV[1]
-local call, pcall_ = redis.call, redis.pcall
-local TIME = call('TIME')
-local NOW = tonumber(TIME[1])
-local NOW_MS = NOW * 1000 + math.floor(tonumber(TIME[2]) / 1000)
-
+-- needs: clock
+-- lib/base: key names, guards and conversions that most scripts share.
 local LIVE = { ready = 1, scheduled = 1, retry = 1, deferred = 1, processing = 1 }
 local TERMINAL = { completed = 1, dead_letter = 1, canceled = 1, stopped = 1, failed = 1 }
 
@@ -17,8 +11,6 @@ local function claims_of(worker)
   return P .. 'server:' .. (string.match(worker or '', '@([^@]*)$') or '') .. ':claims'
 end
 
--- A whole number as text, also above the 14 digits that tostring() keeps.
-local function int(n) return string.format('%.0f', n) end
 -- Seconds with 3 decimals, the form of every due time and deadline.
 local function seconds(ms) return string.format('%.3f', ms / 1000) end
 -- A whole number from a hash field or argument; text that is none (and false, nil) is the default.

@@ -1,4 +1,4 @@
--- needs: base
+-- needs: base events
 -- lib/report: counters and change events of one script call, written once at its end by report().
 -- Names: accepted, requeued, processed, dead, canceled, deleted (ledger) and
 -- claimed, retried, skipped, wait_ms, run_ms (minute hash only).
@@ -26,7 +26,8 @@ local function changed(id, q, from, to)
   change_count = change_count + 1
   change_queue = change_queue or q
   if change_count <= 20 then
-    changes[change_count] = '["' .. id .. '","' .. (from or '') .. '","' .. to .. '"]'
+    local at = 3 * change_count
+    changes[at - 2], changes[at - 1], changes[at] = id, from or '', to
   end
 end
 
@@ -72,24 +73,9 @@ local function write_counters()
   end
 end
 
--- At most 100 messages a second for one key space, then a single "overflow": readers reload anyway.
-local function publish_changes(op)
-  if change_count == 0 then return end
-  local sent = pcall_('INCR', P .. 'events:rate')
-  if type(sent) ~= 'number' then return end
-  if sent == 1 then call('EXPIRE', P .. 'events:rate', 1) end
-  if sent > 101 then return end
-  if sent == 101 then
-    pcall_('PUBLISH', P .. 'events', '{"v":1,"t":' .. int(NOW_MS) .. ',"op":"overflow"}')
-    return
-  end
-  pcall_('PUBLISH', P .. 'events', '{"v":1,"t":' .. int(NOW_MS) .. ',"op":"' .. op .. '","queue":'
-    .. cjson.encode(change_queue) .. ',"n":' .. change_count .. ',"ch":[' .. table.concat(changes, ',') .. ']}')
-end
-
 local function report(op)
   write_counters()
-  publish_changes(op)
+  if change_count > 0 then publish(op, change_queue, change_count, changes) end
 end
 
 -- A hint on the control channel; a lost one costs time only.

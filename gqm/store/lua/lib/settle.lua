@@ -2,8 +2,8 @@
 -- lib/settle: what complete, retry, dead_letter and return share.
 
 -- Which items their caller still holds. items: list of {id=, token=, worker=, h=} with h = HMGET reply whose
--- first four values are status, claim, worker_id, settled. Sets item.answer to 1 (held), 2 (this very settle
--- was done before) or 0 (somebody else's job by now). Returns the held items.
+-- first values are status, claim, worker_id and, if it was asked for, settled. Sets item.answer to 1 (held),
+-- 2 (this very settle was done before) or 0 (somebody else's job by now). Returns the held items.
 local function judge(items, processing, script)
   local held = {}
   if #items == 0 then return held end
@@ -17,10 +17,10 @@ local function judge(items, processing, script)
       item.answer = 1
       seen[item.id] = true
       held[#held + 1] = item
-    elseif h[4] == item.token .. '/' .. script then
-      item.answer = 2
     else
-      item.answer = 0
+      local settled = h[4]
+      if settled == nil then settled = pcall_('HGET', job_key(item.id), 'settled') end
+      item.answer = settled == item.token .. '/' .. script and 2 or 0
     end
   end
   return held
