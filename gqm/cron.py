@@ -55,33 +55,33 @@ class CronSchedule:
         local = start + self._offset_at(start)
         while True:
             local = self._pattern.next(local)
-            before, behind = self._offsets_of(local)
-            if before < behind:  # the clock skips this time
-                return self._change_between(local - behind, local - before)
+            before, after = self._offsets_of(local)
+            if before < after:  # the clock skips this time
+                return self._change_between(local - after, local - before)
             if local - before > start:
                 return local - before
             # This is the second run of a repeated hour: go on where it ends.
-            local = self._change_between(local - before, local - behind) + before - 1
+            local = self._change_between(local - before, local - after) + before - 1
 
     def _next_elapsed(self, start: int) -> int:
         offset = self._offset_at(start)
         local = self._pattern.next(start + offset)
-        before, behind = self._offsets_of(local)
-        while before < behind:  # the clock skips this time, so it does not exist
-            gap_end = self._change_between(local - behind, local - before) + behind
+        before, after = self._offsets_of(local)
+        while before < after:  # the clock skips this time, so it does not exist
+            gap_end = self._change_between(local - after, local - before) + after
             local = self._pattern.next(gap_end - 1)
-            before, behind = self._offsets_of(local)
-        slot = local - before if local - before > start else local - behind
+            before, after = self._offsets_of(local)
+        slot = local - before if local - before > start else local - after
         return self._repeated(start, offset, until=slot) or slot
 
     def _repeated(self, start: int, offset: int, until: int) -> int | None:
         """Return the slot before ``until`` that the clock reaches by being set back, if there is one."""
         until = min(until, start + _LONGEST_REPEAT_S)
-        behind = self._offset_at(until)
-        if behind >= offset:
+        new_offset = self._offset_at(until)
+        if new_offset >= offset:
             return None
-        local = self._pattern.next(self._change_between(start, until) + behind - 1)
-        return local - behind if local <= start + offset else None
+        local = self._pattern.next(self._change_between(start, until) + new_offset - 1)
+        return local - new_offset if local <= start + offset else None
 
     def _offset_at(self, instant: int) -> int:
         """Return the seconds that local time is ahead of UTC at an instant."""
