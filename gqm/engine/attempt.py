@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import msgspec
 
+from gqm.engine.runners.wire import Origin, ProcessDied, Returned
 from gqm.errors import JobTimeout, Retry, SkipRetry
 from gqm.job import MAX_RESULT, Job, NotJSON, encode_json
 from gqm.retry import Failure, decide
@@ -123,13 +124,18 @@ class Judge(NamedTuple):
 
     def returned(self, attempt: Attempt, value: object, now: float) -> Outcome:
         """The handler returned."""
-        result, note = b"", ""
-        if value is not None:
-            result, note = _encode_result(value)
+        if value is None:
+            result, note = b"", ""
+        elif isinstance(value, Returned):  # by a child process, which has encoded it already
+            result, note = value.result, value.note
+        else:
+            result, note = encode_result(value)
         return Completion(attempt.claim, round(attempt.duration_s(now) * 1000), result, note)
 
     def raised(self, attempt: Attempt, exc: BaseException, now: float) -> Outcome:
         """The handler raised; within grace after its deadline that counts as a time-out."""
+        if isinstance(exc, ProcessDied):
+            return self._died(attempt, exc, now)
         text = describe(exc)
         error = exc
         if attempt.stop is Stop.TIMEOUT:
@@ -139,6 +145,21 @@ class Judge(NamedTuple):
         attempt.error = error
         failure = self._failure(attempt, exc, error, now)
         return self._settle(attempt, text, trace(exc), failure, now)
+
+    def _died(self, attempt: Attempt, exc: ProcessDied, now: float) -> Outcome:
+        """The process of the handler is gone: killed by us at the deadline, or by the job."""
+        attempt.error = exc
+        job, budget = attempt.job, attempt.claim.budget
+        if attempt.stop is Stop.TIMEOUT:
+            text = f"timeout after {attempt.timeout_s:g}s: process killed"
+            attempt.error = JobTimeout(text)
+            return self._settle(
+                attempt, text, cut(exc.details, MAX_TRACEBACK), Failure(job.retry_count, budget), now
+            )
+        failure = Failure(job.retry_count, budget, crashes=job.crashes + 1)
+        outcome = self._settle(attempt, str(exc), cut(exc.details, MAX_TRACEBACK), failure, now)
+        assert isinstance(outcome, RetryLater | Burial)
+        return outcome._replace(crashed=True)
 
     def overran(self, attempt: Attempt, now: float) -> Outcome:
         """The handler did not stop within grace."""
@@ -207,7 +228,10 @@ def _retry(claim: Claim, decision: Decision, text: str, tb: str, entry: bytes) -
     )
 
 
-def _encode_result(value: object) -> tuple[bytes, str]:
+def encode_result(value: object) -> tuple[bytes, str]:
+    """Encode what a handler returned; the text says why it could not be kept, if so."""
+    if value is None:
+        return b"", ""
     try:
         raw = encode_json(value)
     except NotJSON as exc:
@@ -241,6 +265,9 @@ def _counts(spec: HandlerSpec | None, error: BaseException) -> bool:
 
 def skips_retry(exc: BaseException) -> bool:
     """Whether an error is `SkipRetry`, or was raised ``from`` one."""
+    origin = origin_of(exc)
+    if origin is not None:
+        return origin.skip_retry
     seen: set[int] = set()
     link: BaseException | None = exc
     while link is not None and id(link) not in seen:
@@ -264,8 +291,16 @@ def stored_int(job: Job, name: str) -> int:
     return int(raw) if raw and raw.isdigit() else 0
 
 
+def origin_of(exc: BaseException) -> Origin | None:
+    """Return what an exception looked like in the child process that it comes from."""
+    return getattr(exc, "__gqm_origin__", None)
+
+
 def describe(exc: BaseException) -> str:
     """Return ``ClassName: message`` for an error, whatever its ``__str__`` does."""
+    origin = origin_of(exc)
+    if origin is not None:
+        return origin.text
     try:
         message = str(exc)
     except Exception as broken:  # noqa: BLE001 - errors come from foreign code
@@ -276,6 +311,9 @@ def describe(exc: BaseException) -> str:
 
 def trace(exc: BaseException) -> str:
     """Return the traceback of an error without the frames of the engine."""
+    origin = origin_of(exc)
+    if origin is not None:
+        return origin.traceback
     tb = exc.__traceback__
     while tb is not None and tb.tb_frame.f_globals.get("__name__", "").startswith("gqm.engine"):
         tb = tb.tb_next

@@ -7,11 +7,14 @@ import contextvars
 import logging
 import time
 from collections import deque
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from gqm.engine.attempt import Attempt, Judge, Stop, begin, current_job
 from gqm.engine.callbacks import call_back
-from gqm.engine.runners.thread import ThreadRunner
+from gqm.engine.deadlines import NEVER, Deadlines
+from gqm.engine.runners.async_ import AsyncRunner
+from gqm.engine.runners.process import ProcessRunner
+from gqm.engine.runners.thread import ThreadRunner, Threads
 from gqm.engine.settle import Return
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from gqm.engine.handlers import CallNext, HandlerSpec, Middleware
     from gqm.engine.plan import PoolPlan
     from gqm.engine.pool import Shared
+    from gqm.engine.runners import Runner
     from gqm.job import Job
     from gqm.store.commands.claim import Claimed
 
@@ -48,15 +52,21 @@ class Slots:
         self._ahead = ahead
         self._room = room
         self._judge = Judge(plan.retry, plan.grace_s, shared.unknown_type_ttl_s)
-        self._threads = ThreadRunner(plan.name, plan.slots)
-        self._direct = not shared.middleware and all(_is_plain(spec) for spec in self._specs())
+        self._threads = Threads(plan.name, plan.slots)
+        self._on_loop: Runner = AsyncRunner()
+        self._in_threads: Runner = ThreadRunner(self._threads)
+        if plan.isolation == "process":
+            self._on_loop = self._in_threads = ProcessRunner(
+                plan.name, plan.slots, self._specs(), self._threads
+            )
+        plain = plan.isolation == "thread" and not shared.middleware
+        self._direct = plain and all(_is_plain(spec) for spec in self._specs())
         self._waiting: deque[Attempt] = deque()
         self._running = 0
-        self._attempts: set[Attempt] = set()
+        self._watched = Deadlines(plan.grace_s, self._runner, self._leave, self._hand_back_hoarded)
         """Attempts whose handler runs, or that lie with the threads."""
         self._abandoned: set[Attempt] = set()
-        self._watch_at = float("inf")
-        self._watch: asyncio.TimerHandle | None = None
+        self._concluding: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
         self._unknown_warned: set[str] = set()
@@ -83,7 +93,7 @@ class Slots:
     @property
     def active(self) -> list[Attempt]:
         """Attempts whose handler runs."""
-        return [attempt for attempt in list(self._attempts) if attempt.started]
+        return [attempt for attempt in self._watched if attempt.started]
 
     @property
     def ahead(self) -> int:
@@ -105,16 +115,15 @@ class Slots:
                 continue
             if self._direct:
                 self._running += 1
-                self._attempts.add(attempt)
+                self._watched.add(attempt, now)
                 self._threads.submit(_Direct(self, attempt))
-                self._arm(now + attempt.timeout_s)
             else:
                 self._waiting.append(attempt)
         if self._running:
             self._idle.clear()
         self._fill()
         if self.ahead:
-            self._arm(now + HOARD_S)
+            self._watched.look_at(now + HOARD_S)
 
     def _runnable(self, attempt: Attempt, now: float) -> bool:
         """Settle at once what no handler can run."""
@@ -152,7 +161,6 @@ class Slots:
             loop = loop or asyncio.get_running_loop()
             self._running += 1
             self._idle.clear()
-            self._attempts.add(attempt)
             attempt.task = loop.create_task(self._run(attempt))
 
     def _return(self, attempt: Attempt, *, started: bool) -> None:
@@ -167,7 +175,7 @@ class Slots:
         for work in self._threads.take_back():
             if isinstance(work, _Direct) and work.attempt.claimed_at < older_than:
                 self._running -= 1
-                self._attempts.discard(work.attempt)
+                self._watched.remove(work.attempt)
                 back.append(work.attempt)
             else:
                 self._threads.submit(work)
@@ -190,11 +198,11 @@ class Slots:
         spec, job = attempt.spec, attempt.job
         assert spec is not None
         begin(attempt)
-        self._arm(attempt.deadline)
+        self._watched.add(attempt, attempt.started)
         current_job.set(job)
         outcome: Outcome | Return | None
         try:
-            value = await self._call(attempt, spec, job)
+            value = await self._call(attempt, job)
         except GeneratorExit:
             raise
         except BaseException as exc:  # noqa: BLE001 - whatever a handler raises ends its job, never the pool
@@ -203,26 +211,22 @@ class Slots:
             outcome = self._judge.returned(attempt, value, time.monotonic())
         await self._conclude(attempt, outcome)
 
-    def _call(self, attempt: Attempt, spec: HandlerSpec, job: Job) -> Awaitable[object]:
-        if not self._shared.middleware:
-            return _awaitable(spec, job) if spec.is_async else self._in_thread(attempt, spec, job)
+    def _runner(self, attempt: Attempt) -> Runner:
+        assert attempt.spec is not None
+        return self._on_loop if attempt.spec.is_async else self._in_threads
 
-        async def innermost(job: Job) -> object:
-            if spec.is_async:
-                return await _awaitable(spec, job)
-            return await self._in_thread(attempt, spec, job)
+    def _call(self, attempt: Attempt, job: Job) -> Awaitable[object]:
+        runner = self._runner(attempt)
+        if not self._shared.middleware:
+            return runner.run(attempt)
+
+        async def innermost(_: Job) -> object:
+            return await runner.run(attempt)
 
         call: CallNext = innermost
         for middleware in reversed(self._shared.middleware):
             call = _wrapped(middleware, call)
         return call(job)
-
-    async def _in_thread(self, attempt: Attempt, spec: HandlerSpec, job: Job) -> object:
-        attempt.future = asyncio.get_running_loop().create_future()
-        work = _HandlerCall(self, attempt, contextvars.copy_context())
-        attempt.work = work
-        self._threads.submit(work)
-        return await attempt.future
 
     def _raised(self, attempt: Attempt, exc: BaseException) -> Outcome | Return | None:
         if isinstance(exc, asyncio.CancelledError) and attempt.stop is not None and attempt.task is not None:
@@ -236,7 +240,7 @@ class Slots:
         if attempt.abandoned:
             self.came_back(attempt)
             return
-        self._attempts.discard(attempt)
+        self._watched.remove(attempt)
         self._ended(attempt, outcome)
         spec = attempt.spec
         if outcome is None or attempt.dropped:
@@ -290,7 +294,7 @@ class Slots:
 
     def worked(self, attempt: Attempt) -> None:
         """Take over an attempt that a thread has ended."""
-        self._attempts.discard(attempt)
+        self._watched.remove(attempt)
         outcome: Outcome | Return | None = attempt.outcome
         if outcome is None:
             outcome = Return(attempt.claim, started=False)
@@ -308,87 +312,41 @@ class Slots:
         """A handler that had been given up has ended after all."""
         self._abandoned.discard(attempt)
 
-    # -------------------------------------------------------------------- deadlines
+    # -------------------------------------------------------------------- out of time
 
-    def _arm(self, at: float) -> None:
-        """Look at the attempts at this time, or earlier if that was planned already."""
-        if at >= self._watch_at:
-            return
-        if self._watch is not None:
-            self._watch.cancel()
-        self._watch_at = at
-        delay = max(0.0, at - time.monotonic())
-        self._watch = asyncio.get_running_loop().call_later(delay, self._look)
-
-    def _look(self) -> None:
-        self._watch_at = float("inf")
-        now = time.monotonic()
-        following = min(
-            (self._inspect(attempt, now) for attempt in list(self._attempts)), default=float("inf")
-        )
-        if self.ahead:
-            self.hand_back_waiting(now - HOARD_S)
-            following = min(following, now + HOARD_S)
-        if following < float("inf"):
-            self._arm(following)
-
-    def _inspect(self, attempt: Attempt, now: float) -> float:
-        """Stop or abandon an attempt whose time is over; return when to look at it again."""
-        if not attempt.started:
-            return now + attempt.timeout_s
-        if attempt.stop is None:
-            if now < attempt.deadline:
-                return attempt.deadline
-            self.tell_stop(attempt, Stop.TIMEOUT)
-        if attempt.stop is Stop.SHUTDOWN:
-            return float("inf")  # the stop has its own clock
-        end = attempt.stopped_at + self._plan.grace_s
-        if now < end:
-            return end
-        self._abandon(attempt, now)
-        return float("inf")
-
-    def tell_stop(self, attempt: Attempt, why: Stop) -> None:
-        """Tell a handler to stop: an async one is cancelled, a `def` one sees ``job.cancelled``."""
-        if attempt.stop is Stop.CANCELED:
-            return
-        attempt.stop = why
-        attempt.stopped_at = time.monotonic()
-        if attempt.task is not None and attempt.spec is not None and attempt.spec.is_async:
-            attempt.task.cancel()
-        self._arm(attempt.stopped_at + self._plan.grace_s)
+    def _hand_back_hoarded(self, now: float) -> float:
+        """Hand back claims that have waited too long for a slot; return when to look again."""
+        if not self.ahead:
+            return NEVER
+        self.hand_back_waiting(now - HOARD_S)
+        return now + HOARD_S
 
     def cancel(self, job_id: str, token: str) -> None:
         """Stop the handler of a job whose claim was taken away."""
-        for attempt in list(self._attempts):
+        for attempt in self._watched:
             if attempt.claim.id == job_id and attempt.claim.token == token:
-                self.tell_stop(attempt, Stop.CANCELED)
+                self._watched.tell_stop(attempt, Stop.CANCELED)
 
-    def _abandon(self, attempt: Attempt, now: float) -> None:
+    def _leave(self, attempt: Attempt) -> None:
+        """Go on without a handler that cannot be ended."""
         attempt.abandoned = True
-        self._attempts.discard(attempt)
         self._abandoned.add(attempt)
-        if attempt.work is not None:
-            self._threads.abandon(attempt.work)
         log.warning(
             "job %s: handler of %r did not stop within %gs; it was abandoned",
             attempt.claim.id,
             attempt.job.type,
             self._plan.grace_s,
-            extra={
-                "event": "abandoned",
-                "pool": self._plan.name,
-                "job": attempt.claim.id,
-                "type": attempt.job.type,
-            },
+            extra=_facts("abandoned", self._plan.name, attempt, 0),
         )
         if attempt.dropped:
             self._shared.held.pop(attempt.claim.id, None)
             self._running -= 1
             self._freed()
             return
-        outcome = self._judge.overran(attempt, now)
-        asyncio.get_running_loop().create_task(self._conclude_abandoned(attempt, outcome))
+        outcome = self._judge.overran(attempt, time.monotonic())
+        task = asyncio.get_running_loop().create_task(self._conclude_abandoned(attempt, outcome))
+        self._concluding.add(task)
+        task.add_done_callback(self._concluding.discard)
 
     async def _conclude_abandoned(self, attempt: Attempt, outcome: Outcome) -> None:
         self._ended(attempt, outcome)
@@ -412,25 +370,29 @@ class Slots:
 
     async def cancel_rest(self) -> int:
         """Stop what still runs and hand it back, uncounted; returns how many handlers did not react."""
-        for attempt in list(self._attempts):
-            self.tell_stop(attempt, Stop.SHUTDOWN)
+        for attempt in self._watched:
+            self._watched.tell_stop(attempt, Stop.SHUTDOWN)
         await self.drain(LAST_CHANCE_S)
-        stuck = list(self._attempts)
+        killed = [
+            attempt for attempt in self._watched if attempt.started and self._runner(attempt).end(attempt)
+        ]
+        if killed:
+            await self.drain(LAST_CHANCE_S)
+        stuck = list(self._watched)
         for attempt in stuck:
             attempt.abandoned = True
-            self._attempts.discard(attempt)
-            self._return(attempt, started=True)
+            self._watched.remove(attempt)
+            if attempt.stop is Stop.TIMEOUT:
+                self._shared.settler.submit(self._judge.overran(attempt, time.monotonic()))
+            elif not attempt.dropped:
+                self._return(attempt, started=True)
         return len(stuck)
 
     def close(self) -> None:
-        """Let the threads end and stop watching."""
+        """Let threads and processes end, and stop watching."""
+        self._watched.close()
+        self._in_threads.close()
         self._threads.close()
-        if self._watch is not None:
-            self._watch.cancel()
-
-
-def _awaitable(spec: HandlerSpec, job: Job) -> Awaitable[object]:
-    return cast("Awaitable[object]", spec.function(job))
 
 
 def _is_plain(spec: HandlerSpec) -> bool:
@@ -485,38 +447,3 @@ class _Direct:
 
     def came_back(self) -> None:
         self._slots.came_back(self.attempt)
-
-
-class _HandlerCall:
-    """Just the `def` handler as work for a thread; the rest of the attempt runs on the loop."""
-
-    __slots__ = ("_attempt", "_context", "_error", "_slots", "_value")
-
-    def __init__(self, slots: Slots, attempt: Attempt, context: contextvars.Context) -> None:
-        self._slots = slots
-        self._attempt = attempt
-        self._context = context
-        self._value: object = None
-        self._error: BaseException | None = None
-
-    def run(self) -> None:
-        spec = self._attempt.spec
-        assert spec is not None
-        try:
-            self._value = self._context.run(spec.function, self._attempt.job)
-        except BaseException as exc:  # noqa: BLE001 - it is raised again where the attempt runs
-            self._error = exc
-
-    def done(self) -> None:
-        future = self._attempt.future
-        if future is None or future.done():
-            return
-        if self._error is None:
-            future.set_result(self._value)
-        elif isinstance(self._error, StopIteration):
-            future.set_exception(RuntimeError(f"handler raised {self._error!r}"))
-        else:
-            future.set_exception(self._error)
-
-    def came_back(self) -> None:
-        self.done()

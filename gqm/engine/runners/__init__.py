@@ -1,1 +1,27 @@
-"""Ways to run a handler: in a thread; `async def` handlers need none, they run as tasks of the loop."""
+"""Three ways to run and to stop a handler: as a task of the loop, in a thread, in a process of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from gqm.engine.attempt import Attempt
+
+
+class Runner(Protocol):
+    """How the handler of an attempt is run and stopped. All methods are called on the loop."""
+
+    max_grace_s: float
+    """Longest time that a handler gets after it was told to stop, whatever the pool's grace."""
+
+    async def run(self, attempt: Attempt) -> object:
+        """Run the handler; returns what it returned, raises what it raised."""
+
+    def tell_stop(self, attempt: Attempt) -> None:
+        """Tell the handler to stop; ``job.cancelled`` is true already."""
+
+    def end(self, attempt: Attempt) -> bool:
+        """Its time is over. True: `run` will raise at once. False: the handler cannot be ended, only left."""
+
+    def close(self) -> None:
+        """The pool is stopped: let go of threads and processes."""

@@ -1,13 +1,19 @@
-"""Threads that run `def` handlers: one per slot, replaced when a handler does not come back."""
+"""`def` handlers: run in threads, one per slot, which are replaced when a handler does not come back."""
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import threading
 from collections import deque
 from queue import Empty, SimpleQueue
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gqm.engine.attempt import Attempt
 
 log = logging.getLogger("gqm.engine")
 
@@ -25,7 +31,7 @@ class Work(Protocol):
         """Called on the loop instead of `done` if the work was abandoned meanwhile."""
 
 
-class ThreadRunner:
+class Threads:
     """Runs pieces of work in at most ``slots`` daemon threads and tells the loop about them in batches.
 
     Threads take the next piece by themselves, so a short handler costs no switch to the loop and back.
@@ -115,3 +121,73 @@ class ThreadRunner:
                 work.came_back()
             else:
                 work.done()
+
+
+class ThreadRunner:
+    """Runs single handlers in the pool's threads; they are told to stop by ``job.cancelled`` alone."""
+
+    max_grace_s = float("inf")
+
+    def __init__(self, threads: Threads) -> None:
+        self._threads = threads
+
+    async def run(self, attempt: Attempt) -> object:
+        """Run the handler in a thread, with the context variables of the attempt's task."""
+        assert attempt.spec is not None
+        function, job = attempt.spec.function, attempt.job
+        return await in_thread(self._threads, attempt, lambda: function(job))
+
+    def tell_stop(self, attempt: Attempt) -> None:
+        """The flag is all that a thread can be told."""
+
+    def end(self, attempt: Attempt) -> bool:
+        """Leave the thread to its handler; another takes its slot."""
+        if attempt.work is not None:
+            self._threads.abandon(attempt.work)
+        return False
+
+    def close(self) -> None:
+        """The threads belong to the pool."""
+
+
+def in_thread(threads: Threads, attempt: Attempt, function: Callable[[], object]) -> asyncio.Future[object]:
+    """Call a function in one of the threads; the future gets what it returns or raises."""
+    work = _Call(function)
+    attempt.work = work
+    threads.submit(work)
+    return work.future
+
+
+class _Call:
+    """One function call as work for a thread."""
+
+    __slots__ = ("_context", "_error", "_function", "_value", "future")
+
+    def __init__(self, function: Callable[[], object]) -> None:
+        self._function = function
+        self._context = contextvars.copy_context()
+        self._value: object = None
+        self._error: BaseException | None = None
+        self.future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+
+    def run(self) -> None:
+        try:
+            self._value = self._context.run(self._function)
+        except BaseException as exc:  # noqa: BLE001 - it is raised again where the attempt runs
+            self._error = exc
+
+    def done(self) -> None:
+        future = self.future
+        if future.done():
+            return
+        if self._error is None:
+            future.set_result(self._value)
+        elif isinstance(self._error, StopIteration):
+            future.set_exception(
+                RuntimeError(f"handler raised {self._error!r}")
+            )  # futures refuse it as it is
+        else:
+            future.set_exception(self._error)
+
+    def came_back(self) -> None:
+        self.done()

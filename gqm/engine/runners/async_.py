@@ -1,0 +1,33 @@
+"""`async def` handlers: awaited in the attempt's own task, stopped by cancelling it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from gqm.engine.attempt import Attempt
+
+
+class AsyncRunner:
+    """Runs handlers on the loop."""
+
+    max_grace_s = float("inf")
+
+    async def run(self, attempt: Attempt) -> object:
+        """Await the handler."""
+        assert attempt.spec is not None
+        return await cast("Awaitable[object]", attempt.spec.function(attempt.job))
+
+    def tell_stop(self, attempt: Attempt) -> None:
+        """Cancel the task."""
+        if attempt.task is not None:
+            attempt.task.cancel()
+
+    def end(self, attempt: Attempt) -> bool:
+        """A coroutine that ignores its cancellation cannot be ended."""
+        return False
+
+    def close(self) -> None:
+        """Nothing is kept."""
