@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,8 @@ def folder() -> Iterator[Path]:
     yield path
     eventually(lambda: not status(path).users, message="all users of the folder are gone")
     if server := status(path).pid:  # it ends by itself in a second, but that adds up
-        os.kill(server, signal.SIGTERM)
+        with suppress(ProcessLookupError):
+            os.kill(server, signal.SIGTERM)
     eventually(lambda: not running(path), timeout=10, message="the server ends after its last user")
     shutil.rmtree(parent)
 

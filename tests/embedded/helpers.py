@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+import redis
 
-from gqm.embedded import status
+from gqm.embedded import Attachment, status
 
 ROOT = Path(__file__).parents[2]
 
@@ -78,6 +81,21 @@ class UserProcess:
             if stream is not None:
                 with suppress(BrokenPipeError):
                     stream.close()
+
+
+def client(attachment: Attachment) -> redis.Redis:
+    """A client of the attachment's server with one connection."""
+    return redis.Redis(
+        unix_socket_path=attachment.socket, decode_responses=True, single_connection_client=True
+    )
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on the file."""
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
 
 
 def info(loading: int = 0, more: str = "") -> bytes:
