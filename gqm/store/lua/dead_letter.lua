@@ -9,13 +9,13 @@
 local processing, dead_letter = KEYS[1], KEYS[2]
 local q, default_ttl = ARGV[2], ARGV[3]
 
-local bad = wrong_type(dead_letter, 'zset')
+local bad = wrong_type(processing, 'zset', dead_letter, 'zset')
 if bad then return bad end
 local items = {}
 for at = 4, #ARGV, 8 do
   local item = { id = ARGV[at], token = ARGV[at + 1], worker = ARGV[at + 2], ms = ARGV[at + 3],
     error = ARGV[at + 4], traceback = ARGV[at + 5], entry = ARGV[at + 6], flags = ARGV[at + 7] }
-  item.h = call('HMGET', job_key(item.id), 'status', 'claim', 'worker_id', 'settled', 'failure_ttl', 'started_at')
+  item.h = pcall_('HMGET', job_key(item.id), 'status', 'claim', 'worker_id', 'settled', 'failure_ttl', 'started_at')
   items[#items + 1] = item
 end
 local held = judge(items, processing, 'dead_letter')
@@ -23,7 +23,7 @@ if #held == 0 then return { answers(items), 0, 0 } end
 
 drop(held, processing)
 for _, item in ipairs(held) do
-  if item.flags == 'c' then call('HINCRBY', job_key(item.id), 'crashes', 1) end
+  if item.flags == 'c' then pcall_('HINCRBY', job_key(item.id), 'crashes', 1) end
 end
 local released, canceled = bury(held, q, dead_letter, default_ttl)
 report('dead_letter')

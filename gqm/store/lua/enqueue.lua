@@ -1,4 +1,4 @@
--- needs: family
+-- needs: family lineage
 -- Enqueues one job: ready, scheduled, deferred behind its parents, or canceled because a parent failed.
 --
 -- KEYS  1 queues  2 job hash  3 ready list of the queue  4 scheduled  5 deferred
@@ -19,6 +19,8 @@ local failure_default, id, q = ARGV[10], ARGV[11], ARGV[12]
 local first_field = 13 + parent_count
 
 -- 1. Reads and guards.
+local bad = wrong_type(key, 'hash')
+if bad then return bad end
 local old = call('HMGET', key, 'status', 'nonce', 'queue')
 local old_status = old[1]
 if old_status and old_status ~= '' then
@@ -26,16 +28,26 @@ if old_status and old_status ~= '' then
   if unique or not TERMINAL[old_status] then return { 'duplicate', old_status } end
 end
 -- An ended job of a custom id, or a stub without status, makes room with all that belonged to it.
-local replaces = nonce ~= '' and call('EXISTS', key) == 1
+local replaces = call('EXISTS', key) == 1
+
+-- A root of the graph is a parent none of whose own parents is still kept.
+local function is_root(depends_on)
+  local above = parents_of(depends_on)
+  for n, grandparent in ipairs(above) do above[n] = job_key(grandparent) end
+  for from = 1, #above, 1000 do
+    if call('EXISTS', unpack(above, from, math.min(from + 999, #above))) > 0 then return false end
+  end
+  return true
+end
 
 local live_parents, failed_parent = {}, nil
 local parents = {}
 for i = 1, parent_count do
   local parent = ARGV[12 + i]
-  local h = call('HMGET', job_key(parent), 'status', 'created_at', 'depends_on')
+  local h = pcall_('HMGET', job_key(parent), 'status', 'created_at', 'depends_on')
   local status = h[1]
   if not status or status == '' then return { 'missing_parent', parent } end
-  parents[i] = { id = parent, created_at = h[2], depends_on = h[3] }
+  parents[i] = { id = parent, created_at = h[2], root = is_root(h[3]), ttl = call('TTL', job_key(parent)) }
   if not TERMINAL[status] then
     live_parents[#live_parents + 1] = parent
   elseif status ~= 'completed' and not allow_failure then
@@ -43,35 +55,35 @@ for i = 1, parent_count do
   end
 end
 
--- A new generated id cannot be anybody's ancestor yet; a custom one can be.
-if nonce ~= '' and #live_parents > 0 then
-  local seen, stack = {}, {}
+-- The live parent by which a walk upwards comes to the new job itself; each node is visited once.
+local function cycle()
+  local from, stack = {}, {}
   for i, parent in ipairs(live_parents) do
+    from[parent] = parent
     stack[i] = parent
   end
   while #stack > 0 do
     local node = table.remove(stack)
-    if node == id then return { 'cycle', live_parents[1] } end
-    if not seen[node] then
-      seen[node] = true
-      for _, above in ipairs(pcall_('SMEMBERS', job_key(node) .. ':deps')) do
+    if node == id then return from[node] end
+    for _, above in ipairs(pcall_('SMEMBERS', job_key(node) .. ':deps')) do
+      if not from[above] then
+        from[above] = from[node]
         stack[#stack + 1] = above
       end
     end
   end
+  return nil
 end
 
-local bad = wrong_type(queues_key, 'set', ready_key, 'list')
-if bad then return bad end
-local due = when
-if mode == 'in' then due = NOW_MS + when end
-local later = mode ~= 'now' and due > NOW_MS
-if later then bad = wrong_type(scheduled_key, 'zset') end
-if parent_count > 0 then bad = bad or wrong_type(deferred_key, 'set', P .. 'dag:roots', 'zset') end
-if bad then return bad end
+-- A new generated id cannot be anybody's ancestor yet; a custom one can be.
+if nonce ~= '' and #live_parents > 0 then
+  local through = cycle()
+  if through then return { 'cycle', through } end
+end
 
+local due = mode == 'in' and NOW_MS + when or when
 local state = 'ready'
-if later then
+if mode ~= 'now' and due > NOW_MS then
   state = 'scheduled'
 elseif failed_parent then
   state = 'canceled'
@@ -79,58 +91,52 @@ elseif #live_parents > 0 then
   state = 'deferred'
 end
 
+bad = wrong_type(queues_key, 'set', ready_key, 'list', scheduled_key, 'zset')
+if parent_count > 0 then
+  bad = bad or wrong_type(deferred_key, 'set', P .. 'dag:roots', 'zset', queue_key(q, 'canceled'), 'zset')
+end
+for i = 1, parent_count do
+  local parent = job_key(parents[i].id)
+  bad = bad or wrong_type(parent .. ':children', 'set', parent .. ':dependents', 'set')
+end
+if bad then return bad end
+
 -- 2. Writes. The first is an HSET: a server that is out of memory refuses the whole call there.
 if replaces then
   call('HSET', key, 'id', id)
   forget_job(id, old[3])
+  pcall_('ZREM', P .. 'dag:roots', id)
 end
-call('HSET', key, 'status', state, 'created_at', NOW, unpack(ARGV, first_field))
+call('HSET', key, 'status', state, 'created_at', TIME[1], unpack(ARGV, first_field))
+if mode ~= 'now' then call('HSET', key, 'scheduled_at', int(math.floor(due / 1000))) end
 call('SADD', queues_key, q)
 
-if state == 'ready' then
-  call('HSET', key, 'ready_at_ms', int(NOW_MS))
-  call(front and 'RPUSH' or 'LPUSH', ready_key, id)
-elseif state == 'scheduled' then
-  call('HSET', key, 'scheduled_at', int(math.floor(due / 1000)))
-  call('ZADD', scheduled_key, seconds(due), id)
-  if call('ZRANGE', scheduled_key, 0, 0)[1] == id then
-    control('{"op":"due","at":' .. seconds(due) .. '}')
-  end
-end
-
-if parent_count > 0 then
+-- Makes the job known to all its parents.
+local function join_parents()
   local all = {}
   for i, parent in ipairs(parents) do
     all[i] = parent.id
     local children = job_key(parent.id) .. ':children'
     call('SADD', children, id)
-    local ttl = call('TTL', job_key(parent.id))
-    if ttl >= 0 then call('EXPIRE', children, ttl + 3600) end
-    -- A root has no parent that is still kept.
-    local above = {}
-    if parent.depends_on then
-      local ok, list = pcall(cjson.decode, parent.depends_on)
-      if ok and type(list) == 'table' then
-        for _, grandparent in ipairs(list) do
-          if type(grandparent) == 'string' then above[#above + 1] = job_key(grandparent) end
-        end
-      end
-    end
-    if #above == 0 or call('EXISTS', unpack(above)) == 0 then
-      call('ZADD', P .. 'dag:roots', 'NX', whole(parent.created_at, NOW), parent.id)
-    end
+    if parent.ttl >= 0 then call('EXPIRE', children, parent.ttl + 3600) end
+    if parent.root then call('ZADD', P .. 'dag:roots', 'NX', whole(parent.created_at, NOW), parent.id) end
   end
-  if state == 'deferred' then
-    call('SADD', key .. ':deps', unpack(all))
-    call('SADD', key .. ':pending_deps', unpack(live_parents))
-    for _, parent in ipairs(live_parents) do
-      call('SADD', job_key(parent) .. ':dependents', id)
-    end
-    call('SADD', deferred_key, id)
-  elseif state == 'canceled' then
-    local h = call('HMGET', key, 'failure_ttl')
-    end_unrun(id, q, '', 'canceled', 'parent failed: ' .. failed_parent, h[1], failure_default)
-  end
+  return all
+end
+
+local all_parents = parent_count > 0 and join_parents() or {}
+if state == 'ready' then
+  push_ready(id, q, front)
+elseif state == 'scheduled' then
+  call('ZADD', scheduled_key, seconds(due), id)
+  if call('ZRANGE', scheduled_key, 0, 0)[1] == id then control('{"op":"due","at":' .. seconds(due) .. '}') end
+elseif state == 'deferred' then
+  call('SADD', key .. ':deps', unpack(all_parents))
+  call('SADD', key .. ':pending_deps', unpack(live_parents))
+  for _, parent in ipairs(live_parents) do call('SADD', job_key(parent) .. ':dependents', id) end
+  call('SADD', deferred_key, id)
+else
+  end_unrun(id, q, '', 'canceled', 'parent failed: ' .. failed_parent, call('HGET', key, 'failure_ttl'), failure_default)
 end
 
 count(q, 'accepted')

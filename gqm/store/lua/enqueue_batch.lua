@@ -22,7 +22,8 @@ for i = 1, jobs do
   if nonce == '' then
     generated[#generated + 1] = job_key(id)
   else
-    local h = call('HMGET', job_key(id), 'status', 'nonce', 'queue')
+    local h = pcall_('HMGET', job_key(id), 'status', 'nonce', 'queue')
+    if h.err then return redis.error_reply('WRONGTYPE_KEY ' .. job_key(id)) end
     if h[1] and h[1] ~= '' then
       if h[2] == nonce then return { 'ok', jobs } end
       if not TERMINAL[h[1]] then return { 'duplicate', i - 1, h[1] } end
@@ -36,16 +37,19 @@ for from = 1, #generated, 500 do
 end
 
 -- Pass 2: write. The first is an HSET: a server that is out of memory refuses the whole call there.
-local now_ms = int(NOW_MS)
+local now_s, now_ms = TIME[1], int(NOW_MS)
 local ids = {}
 for i = 1, queue_count do ids[i] = {} end
-call('HSET', job_key(items[1][1]), 'id', items[1][1])
+if old[1] then call('HSET', job_key(items[1][1]), 'id', items[1][1]) end
 for i = 1, jobs do
   local item = items[i]
   local id, list = item[1], ids[item[2]]
   local key = job_key(id)
-  if old[i] then forget_job(id, old[i].queue) end
-  call('HSET', key, 'status', 'ready', 'created_at', NOW, 'ready_at_ms', now_ms, unpack(ARGV, item[3], item[4]))
+  if old[i] then
+    forget_job(id, old[i].queue)
+    pcall_('ZREM', P .. 'dag:roots', id)
+  end
+  call('HSET', key, 'status', 'ready', 'created_at', now_s, 'ready_at_ms', now_ms, unpack(ARGV, item[3], item[4]))
   list[#list + 1] = id
   changed(id, ARGV[3 + item[2]], '', 'ready')
 end

@@ -10,7 +10,8 @@ local queues_key, key, ready_key, id, q = KEYS[1], KEYS[2], KEYS[3], ARGV[2], AR
 -- Nobody else knows a generated id: a job that is there was made before the answer was lost.
 local stub = call('EXISTS', key) == 1
 if stub then
-  local state = call('HGET', key, 'status')
+  local state = pcall_('HGET', key, 'status')
+  if type(state) == 'table' then return redis.error_reply('WRONGTYPE_KEY ' .. key) end
   if state and state ~= '' then return state end
 end
 local known, length = pcall_('SISMEMBER', queues_key, q), pcall_('LLEN', ready_key)

@@ -9,14 +9,14 @@
 local processing, scheduled = KEYS[1], KEYS[2]
 local q = ARGV[2]
 
-local bad = wrong_type(scheduled, 'zset')
+local bad = wrong_type(processing, 'zset', scheduled, 'zset')
 if bad then return bad end
 local items = {}
 for at = 3, #ARGV, 9 do
   local item = { id = ARGV[at], token = ARGV[at + 1], worker = ARGV[at + 2], delay = tonumber(ARGV[at + 3]),
     error = ARGV[at + 4], traceback = ARGV[at + 5], counted = ARGV[at + 6], entry = ARGV[at + 7],
     flags = ARGV[at + 8] }
-  item.h = call('HMGET', job_key(item.id), 'status', 'claim', 'worker_id', 'settled', 'started_at',
+  item.h = pcall_('HMGET', job_key(item.id), 'status', 'claim', 'worker_id', 'settled', 'started_at',
     'transient_since', 'unknown_since', 'traceback')
   items[#items + 1] = item
 end
@@ -35,12 +35,12 @@ for _, item in ipairs(held) do
   end
   if item.traceback ~= '' then set('traceback', item.traceback) end
   if item.counted ~= '' then set('retry_count', item.counted) end
-  if string.find(item.flags, 't', 1, true) and not h[6] then set('transient_since', NOW) end
-  if string.find(item.flags, 'u', 1, true) and not h[7] then set('unknown_since', NOW) end
+  if string.find(item.flags, 't', 1, true) and not h[6] then set('transient_since', TIME[1]) end
+  if string.find(item.flags, 'u', 1, true) and not h[7] then set('unknown_since', TIME[1]) end
   call('HSET', key, unpack(fields))
   call('HDEL', key, 'claim')
   if item.traceback == '' and h[8] then call('HDEL', key, 'traceback') end
-  if string.find(item.flags, 'c', 1, true) then call('HINCRBY', key, 'crashes', 1) end
+  if string.find(item.flags, 'c', 1, true) then pcall_('HINCRBY', key, 'crashes', 1) end
   add_attempt(item.id, item.entry, h[5])
   due[#due + 1] = seconds(at_ms)
   due[#due + 1] = item.id

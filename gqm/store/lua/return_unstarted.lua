@@ -8,32 +8,17 @@
 local ready, processing = KEYS[1], KEYS[2]
 local q = ARGV[2]
 
-local bad = wrong_type(ready, 'list')
+local bad = wrong_type(ready, 'list', processing, 'zset')
 if bad then return bad end
 local items = {}
 for at = 3, #ARGV, 4 do
   local item = { id = ARGV[at], token = ARGV[at + 1], worker = ARGV[at + 2], started = ARGV[at + 3] == '1' }
-  item.h = call('HMGET', job_key(item.id), 'status', 'claim', 'worker_id', 'settled')
+  item.h = pcall_('HMGET', job_key(item.id), 'status', 'claim', 'worker_id', 'settled')
   items[#items + 1] = item
 end
 local held = judge(items, processing, 'return')
 if #held == 0 then return answers(items) end
 
-drop(held, processing)
-local order = {}
-for n = #held, 1, -1 do
-  local item = held[n]
-  local key = job_key(item.id)
-  call('HSET', key, 'status', 'ready', 'ready_at_ms', int(NOW_MS), 'settled', item.token .. '/return')
-  if item.started then
-    call('HDEL', key, 'claim', 'worker_id')
-  else
-    call('HDEL', key, 'claim', 'worker_id', 'started_at')
-    call('HINCRBY', key, 'attempt', -1)
-  end
-  order[#order + 1] = item.id
-  changed(item.id, q, 'processing', 'ready')
-end
-in_chunks('RPUSH', ready, order)
+hand_back(held, q, processing, ready)
 report('return')
 return answers(items)
