@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 from dataclasses import dataclass, field
@@ -260,7 +261,7 @@ def translate(exc: Exception, where: str) -> GQMError:
     if isinstance(exc, _PASSING) or _REFUSAL.search(text):
         return RedisUnavailable(f"Redis at {where} does not serve requests now: {text}")
     if is_lost(exc) or is_moved(exc):
-        return RedisUnavailable(f"cannot reach Redis at {where}: {text}")
+        return RedisUnavailable(f"cannot connect to Redis at {where}: {_reason(exc)}")
     wrong = _WRONG_TYPE.search(text)
     if wrong:
         return StoreError(
@@ -269,6 +270,17 @@ def translate(exc: Exception, where: str) -> GQMError:
     if "WRONGTYPE" in text:
         return StoreError(f"a key at {where} has a Redis type that GQM never writes: {text}")
     return StoreError(f"Redis at {where} answered: {text}")
+
+
+def _reason(exc: BaseException) -> str:
+    """Return why a connection failed, in the system's words where it said so."""
+    link: BaseException | None = exc
+    while link is not None:
+        if isinstance(link, OSError) and link.errno and link.strerror:
+            # Event loops put an address into strerror; a resolver's negative numbers have no other text.
+            return (os.strerror(link.errno) if link.errno > 0 else link.strerror).lower()
+        link = link.__cause__ or link.__context__
+    return str(exc)
 
 
 LIBRARY_ERRORS = (exceptions.RedisError, exceptions.RedisClusterException, OSError)
