@@ -31,7 +31,7 @@ class Deadlines:
         left: Callable[[Attempt], None],
         also: Callable[[float], float],
     ) -> None:
-        """``left`` gets attempts that could not be ended; ``also`` is asked at each look when to look again."""
+        """``left`` gets attempts that could not be ended; ``also`` is asked when to look again."""
         self._grace_s = grace_s
         self._runner = runner
         self._left = left

@@ -9,7 +9,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from gqm.engine.attempt import Attempt, Judge, Stop, begin, current_job
+from gqm.engine.attempt import Attempt, Judge, Stop, begin, current_job, describe
 from gqm.engine.callbacks import call_back
 from gqm.engine.deadlines import NEVER, Deadlines
 from gqm.engine.runners.async_ import AsyncRunner
@@ -412,8 +412,9 @@ def _log_end(pool: str, attempt: Attempt, duration_s: float) -> None:
         if log.isEnabledFor(logging.INFO):
             log.info("%s done %d ms", job.type, ms, extra=_facts("done", pool, attempt, ms))
     else:
-        extra = {**_facts("failed", pool, attempt, ms), "error": str(attempt.error)}
-        log.warning("%s failed after %d ms: %s", job.type, ms, attempt.error, extra=extra)
+        error = describe(attempt.error)
+        extra = {**_facts("failed", pool, attempt, ms), "error": error}
+        log.warning("%s failed after %d ms: %s", job.type, ms, error, extra=extra)
 
 
 def _facts(event: str, pool: str, attempt: Attempt, ms: int) -> dict[str, object]:

@@ -113,8 +113,8 @@ def main() -> None:
     _die_with_parent()
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the parent decides, also when a terminal signals the group
-    faulthandler.enable()
-    faulthandler.register(signal.SIGUSR1, all_threads=True)  # the parent asks so for the stack of what hangs
+    faulthandler.enable(all_threads=False)
+    faulthandler.register(signal.SIGUSR1, all_threads=False)  # the parent asks so for the stack of what hangs
     connection = Connection(int(sys.argv[1]))
     sys.argv[1:] = []
     try:
@@ -129,7 +129,7 @@ def main() -> None:
 
 
 def _die_with_parent() -> None:
-    """Ask Linux to kill this process with the thread that made it, even if a handler never lets Python run."""
+    """Ask Linux to kill this process with the thread that made it, even while a handler blocks Python."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -45,6 +45,7 @@ log = logging.getLogger("gqm.engine")
 
 STDERR_LINES = 40
 RESPAWN_PAUSE_S = 1.0
+STACK_S = 0.05
 
 
 class Child:
@@ -106,22 +107,20 @@ class Child:
             raise self._death() from None
 
     def cancel(self) -> None:
-        """Tell the handler to stop, and have its stack written to stderr in case it must be killed."""
+        """Tell the handler to stop."""
         try:
-            os.kill(self.pid, signal.SIGUSR1)
             send(self._connection, Cancel())
         except OSError:
             log.debug("process %d ended before it could be told to stop", self.pid)
 
-    def kill(self) -> None:
-        """End the process at once."""
+    def kill(self, *, after_stack: bool = False) -> None:
+        """End the process; ``after_stack`` gives it a moment to write its Python stack to stderr first."""
         self._killed = True
-        self._process.kill()
-
-    def close(self) -> None:
-        """End an idle process."""
-        self.kill()
-        self._death()
+        if after_stack:
+            self._process.send_signal(signal.SIGUSR1)
+            threading.Timer(STACK_S, self._process.kill).start()
+        else:
+            self._process.kill()
 
     def _death(self) -> ProcessDied:
         with self._ended:
@@ -183,6 +182,8 @@ class Children:
                 self._all.add(child)
                 child.wait_ready()
             except (ProcessDied, OSError) as exc:
+                if self._closed.is_set():
+                    return
                 log.error("pool %r: a worker process could not start: %s", self._name, exc)
                 if self._closed.wait(RESPAWN_PAUSE_S):
                     return
@@ -261,7 +262,7 @@ class ProcessRunner:
         """Kill the process."""
         child = self._running.get(attempt)
         if child is not None:
-            child.kill()
+            child.kill(after_stack=True)
         return True
 
     def close(self) -> None:
