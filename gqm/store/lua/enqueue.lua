@@ -136,7 +136,8 @@ elseif state == 'deferred' then
   for _, parent in ipairs(live_parents) do call('SADD', job_key(parent) .. ':dependents', id) end
   call('SADD', deferred_key, id)
 else
-  end_unrun(id, q, '', 'canceled', 'parent failed: ' .. failed_parent, call('HGET', key, 'failure_ttl'), failure_default)
+  local own_ttl = call('HGET', key, 'failure_ttl')
+  end_unrun(id, q, '', 'canceled', 'parent failed: ' .. failed_parent, own_ttl, failure_default)
 end
 
 count(q, 'accepted')
