@@ -17,6 +17,7 @@
     ├── StoreError                 the key space holds something that GQM did not write
     ├── ConfigError                the configuration is wrong; ``.problems`` lists every place
     │   └── ConfigIncomplete       the configuration is right, a secret is still to be filled in
+    ├── StartFailed                an engine process could not start, or processes die too often
     ├── RegistrationError          a handler, pool, middleware or cron entry cannot be registered
     ├── JobTimeout                 a handler ran past its time-out (also a ``TimeoutError``)
     ├── JobFailed                  ``Client.wait``: the job ended, but not as ``completed``
@@ -54,6 +55,7 @@ __all__ = [
     "RegistrationError",
     "Retry",
     "SkipRetry",
+    "StartFailed",
     "StoreError",
 ]
 
@@ -130,6 +132,17 @@ class ConfigError(GQMError):
 
 class ConfigIncomplete(ConfigError):
     """The configuration lacks a secret."""
+
+
+class StartFailed(GQMError):
+    """An engine process could not start.
+
+    ``error`` is the class name of what it raised there, empty if it died.
+    """
+
+    def __init__(self, text: str = "", *, error: str = "") -> None:
+        super().__init__(text)
+        self.error = error
 
 
 class RegistrationError(GQMError, ValueError):

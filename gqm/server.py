@@ -264,11 +264,15 @@ class Server:
         )
         return summary
 
-    def ask_stop(self) -> None:
-        """Make `serve` stop the server; a second call skips the waits. Call it on the event loop."""
-        if self._stop_asked.is_set() and self._engine is not None:
+    def ask_stop(self, *, hurry: bool = False) -> None:
+        """Make `serve` stop the server; a second call, or ``hurry``, skips the waits. Call it on the event loop."""
+        if (hurry or self._stop_asked.is_set()) and self._engine is not None:
             self._engine.hurry()
         self._stop_asked.set()
+
+    async def wait_stop(self) -> None:
+        """Wait until `ask_stop` is called."""
+        await self._stop_asked.wait()
 
     async def serve(self) -> Summary:
         """Start, run until SIGTERM, SIGINT, SIGHUP or `ask_stop`, stop; a second signal skips the waits."""

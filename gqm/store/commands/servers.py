@@ -20,3 +20,11 @@ def announce(keys: Keys, queues: Sequence[str], result_ttl: int, failure_ttl: in
     """
     args = (keys.prefix, result_ttl, failure_ttl, *queues)
     return call(script("announce"), (keys.queues, keys.settings), args, int)
+
+
+def lease_score(keys: Keys, server_id: str) -> Command[str]:
+    """Return the score of a server's lease as `reap_server` takes it; empty if it has none."""
+    return Command(
+        ("ZSCORE", keys.leases, server_id),
+        lambda raw: raw.decode() if isinstance(raw, bytes) else str(raw or ""),
+    )
