@@ -115,6 +115,7 @@ def test_no_time_of_the_caller_is_used(space: Keyspace, monkeypatch: pytest.Monk
 
 def test_held_claims_are_not_lost_and_long_ones_get_a_heartbeat(space: Keyspace) -> None:
     short, long = space.running(2)
+    space.age_claim(short, 4)
     space.age_claim(long, 6)
 
     pulse = space.beat(active=[short, long])
@@ -203,8 +204,8 @@ def test_unknown_claims_go_back_to_the_front_in_claim_order(space: Keyspace) -> 
 
 
 def test_claims_of_several_calls_go_back_in_their_order(space: Keyspace) -> None:
-    early = space.running(2)
     late = space.running(2)
+    early = space.running(2)
     for item in early:
         space.age_claim(item, 30)
     for item in late:
@@ -420,10 +421,10 @@ def test_progress_of_a_lost_claim_is_refused(space: Keyspace) -> None:
     (old,) = space.running()
     space.store.run(return_unstarted(space.keys, "default", [(old, True)]))
     assert not space.store.run(progress(space.keys, old, b"[1,2,3]"))
-    (new,) = space.claim(server=OTHER)
+    (new,) = space.claim()
 
     assert not space.store.run(progress(space.keys, old, b"[1,2,3]"))
-    assert not space.store.run(progress(space.keys, new._replace(worker_id=old.worker_id), b"[1,2,3]"))
+    assert not space.store.run(progress(space.keys, new._replace(worker_id=f"p@{OTHER}"), b"[1,2,3]"))
     assert space.field(new.id, "progress") is None
 
 
