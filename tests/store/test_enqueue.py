@@ -503,9 +503,9 @@ def test_full_memory_refuses_the_whole_job(start_server: ServerFactory, kind: st
     before = space.dump()
     space.raw.config_set("maxmemory", 1)
     for job in jobs:
-        with pytest.raises(RedisUnavailable, match="does not serve requests now: .*maxmemory"):
+        with pytest.raises(RedisUnavailable, match=r"does not serve requests now: .*maxmemory"):
             put(space, job)
-    with pytest.raises(RedisUnavailable, match="does not serve requests now: .*maxmemory"):
+    with pytest.raises(RedisUnavailable, match=r"does not serve requests now: .*maxmemory"):
         put(space, jobs[3], "in", 60_000)
     assert space.dump() == before
     space.raw.config_set("maxmemory", 0)

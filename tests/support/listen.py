@@ -15,9 +15,8 @@ class Listener:
     """Messages of one channel, decoded, from ``with`` on."""
 
     def __init__(self, raw: redis.Redis, channel: str) -> None:
-
-        self._channel = channel
         self._raw: Any = raw
+        self._channel = channel
         self._pubsub = self._raw.pubsub()
 
     def __enter__(self) -> Self:
