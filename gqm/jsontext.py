@@ -27,7 +27,8 @@ def encode_json(value: object) -> bytes:
     """Encode a value as compact UTF-8 JSON.
 
     Raises `NotJSON` for NaN and infinities, lone surrogates, nesting over 128 levels and types that
-    JSON does not know. Dataclasses, msgspec structs, datetimes, UUIDs, decimals and enums are encoded.
+    JSON does not know. Dataclasses, msgspec structs, datetimes, UUIDs, decimals and enums are encoded, and
+    ``msgspec.Raw`` is taken as JSON already.
     """
     try:
         raw = _encode(value)
@@ -71,7 +72,7 @@ def _check_floats(value: object) -> None:
             todo.extend(item.values())
         elif isinstance(item, list | tuple | set | frozenset):
             todo.extend(item)
-        elif item is not None and not isinstance(item, str | int | bytes):
+        elif item is not None and not isinstance(item, str | int | bytes | msgspec.Raw):
             # A dataclass, struct or other object: look at what the encoder would see.
             plain = msgspec.to_builtins(item)
             if type(plain) is not type(item):

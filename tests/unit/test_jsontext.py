@@ -54,6 +54,12 @@ def test_nan_and_infinity_are_refused_wherever_they_hide(value: object) -> None:
         encode_json(value)
 
 
+def test_raw_json_passes_as_it_is() -> None:
+    raw = msgspec.Raw(b'{"a":null,"n":123456789012345678901234567890}')
+    assert encode_json(raw) == bytes(raw)
+    assert encode_json({"in": [raw]}) == b'{"in":[%b]}' % bytes(raw)
+
+
 def test_null_and_texts_that_look_like_nan_pass() -> None:
     value = {"a": None, "b": "nan", "c": "inf", "d": ["null", "-inf"], "e": Decimal("1.5")}
     assert encode_json(value) == b'{"a":null,"b":"nan","c":"inf","d":["null","-inf"],"e":"1.5"}'
