@@ -11,6 +11,8 @@
     ├── CyclicDependency           the parents lead back to the job itself
     ├── JobNotFound                no job has that id
     ├── JobStateError              the job's state does not allow the operation
+    ├── QueueNotFound              no queue has that name
+    ├── InvalidQuery               a list or a filter is asked for that cannot be answered
     ├── RedisUnavailable           Redis cannot be reached, or refuses writes at the moment
     ├── RedisSetupError            this Redis cannot be used as it is configured
     │   └── EmbeddedServerError    the embedded server cannot be started or attached to
@@ -45,11 +47,13 @@ __all__ = [
     "EmbeddedServerError",
     "GQMError",
     "InvalidJob",
+    "InvalidQuery",
     "JobFailed",
     "JobNotFound",
     "JobStateError",
     "JobTimeout",
     "PayloadTooLarge",
+    "QueueNotFound",
     "RedisSetupError",
     "RedisUnavailable",
     "RegistrationError",
@@ -101,6 +105,14 @@ class JobStateError(GQMError):
     def __init__(self, text: str = "", *, state: str = "") -> None:
         super().__init__(text)
         self.state = state
+
+
+class QueueNotFound(GQMError, LookupError):
+    """There is no such queue."""
+
+
+class InvalidQuery(GQMError, ValueError):
+    """What is asked for cannot be answered."""
 
 
 class RedisUnavailable(GQMError, ConnectionError):

@@ -13,8 +13,8 @@ local function ttl_of(field, own, default)
   local r = whole(own) or whole(default)
   if r then return r end
   if ttl_setting[field] == nil then
-    ttl_setting[field] = whole(call('HGET', P .. 'settings', field))
-      or (field == 'result_ttl' and 604800 or 2592000)
+    local set = pcall_('HGET', P .. 'settings', field)
+    ttl_setting[field] = type(set) == 'string' and whole(set) or (field == 'result_ttl' and 604800 or 2592000)
   end
   return ttl_setting[field]
 end
