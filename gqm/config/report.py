@@ -16,11 +16,12 @@ _MOST = 100  # problems that are listed; the rest is only counted
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many problems there are of each level."""
+    """How many problems there are of each level, and the problems themselves."""
 
     errors: int = 0
     incomplete: int = 0
     warnings: int = 0
+    problems: tuple[Problem, ...] = ()
 
     def __str__(self) -> str:
         return ", ".join(
@@ -36,23 +37,22 @@ class Counts:
         """Whether a server may start: no errors, and no secret is missing."""
         return not self.errors and not self.incomplete
 
-
-class CheckReport(NamedTuple):
-    """The lines to print, the last of them with the counts; and what they tell, for programs."""
-
-    lines: tuple[str, ...]
-    counts: Counts
-    problems: tuple[Problem, ...]
-
     def as_json(self) -> dict[str, object]:
         """Return the document of ``gqm check --json``."""
         return {
-            "ok": self.counts.ok,
-            "errors": self.counts.errors,
-            "incomplete": self.counts.incomplete,
-            "warnings": self.counts.warnings,
+            "ok": self.ok,
+            "errors": self.errors,
+            "incomplete": self.incomplete,
+            "warnings": self.warnings,
             "problems": [problem.as_json() for problem in self.problems[:_MOST]],
         }
+
+
+class CheckReport(NamedTuple):
+    """The lines to print, the last of them with the counts; and the same for programs."""
+
+    lines: tuple[str, ...]
+    counts: Counts
 
 
 def check_report(found: Config | ConfigError) -> CheckReport:
@@ -65,11 +65,12 @@ def check_report(found: Config | ConfigError) -> CheckReport:
     else:
         problems = tuple(item for item in found.problems if isinstance(item, Problem))
     levels = [problem.level for problem in problems]
-    counts = Counts(*(levels.count(level) for level in (Level.ERROR, Level.INCOMPLETE, Level.WARNING)))
+    errors, incomplete, warnings = (levels.count(level) for level in Level)
+    counts = Counts(errors, incomplete, warnings, problems)
     lines = [str(problem) for problem in problems[:_MOST]]
     if isinstance(found, Config) and not problems:
         lines = [_summary(found)]
-    return CheckReport((*lines, str(counts)), counts, problems)
+    return CheckReport((*lines, str(counts)), counts)
 
 
 def _summary(config: Config) -> str:

@@ -109,7 +109,7 @@ def test_the_json_form_has_rule_and_level() -> None:
     report = _check(
         "pools:\n  - name: a\n    job_types: [x]\n    retry: {backoff: expo}\nredis: {prefix: gqm}"
     )
-    assert report.as_json() == {
+    assert report.counts.as_json() == {
         "ok": False,
         "errors": 1,
         "incomplete": 0,
@@ -135,14 +135,14 @@ def test_the_json_form_has_rule_and_level() -> None:
             },
         ],
     }
-    assert msgspec.json.decode(msgspec.json.encode(report.as_json())) == report.as_json()
+    assert msgspec.json.decode(msgspec.json.encode(report.counts.as_json())) == report.counts.as_json()
 
 
 def test_a_missing_file_has_no_place(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_config(tmp_path / "none.yaml")
     report = check_report(caught.value)
-    (problem,) = report.problems
+    (problem,) = report.counts.problems
     assert (problem.rule, problem.line, problem.column, problem.path) == ("R1", None, None, "")
     assert report.lines == (str(caught.value), "1 error, 0 incomplete, 0 warnings")
 
@@ -153,8 +153,8 @@ def test_a_hundred_problems_are_listed_and_all_are_counted() -> None:
     assert report.lines[99].startswith("gqm.yaml:100:1: key99: ")
     assert report.lines[100] == "120 errors, 0 incomplete, 0 warnings"
     assert report.counts.errors == 120
-    document = report.as_json()
-    assert (document["errors"], len(report.problems)) == (120, 120)
+    document = report.counts.as_json()
+    assert (document["errors"], len(report.counts.problems)) == (120, 120)
     assert isinstance(document["problems"], list)
     assert len(document["problems"]) == 100
 

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from gqm.config import json_schema, reference, render_template
+from gqm.config.__main__ import main
 from gqm.config.generated import generated_files
 from gqm.config.keys import keys_of
 from gqm.config.model import Config
@@ -22,6 +23,11 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.parametrize("name", ["docs/gqm.schema.json", "docs/configuration.md"])
 def test_generated_files_are_current(name: str) -> None:
     assert (ROOT / name).read_text() == generated_files()[name], "run: python -m gqm.config"
+
+
+def test_writing_them_again_changes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main() == 0
+    assert capsys.readouterr().out == ""
 
 
 def _errors(text: str) -> list[str]:
