@@ -425,7 +425,12 @@ def hand_back(keys: Keys, job: Claim) -> Command[Settled]:
 
 Way = Callable[[Keys, Claim], Command[Settled]]
 WAYS = pytest.mark.parametrize("way", [completion, retrying, burial, hand_back])
-STATES = {completion: "completed", retrying: "retry", burial: "dead_letter", hand_back: "ready"}
+STATES: dict[Way, str] = {
+    completion: "completed",
+    retrying: "retry",
+    burial: "dead_letter",
+    hand_back: "ready",
+}
 
 
 @WAYS
@@ -537,7 +542,7 @@ def test_wrong_type_is_named_before_the_first_write_and_the_claim_stays(
 ) -> None:
     (job,) = space.running()
     keys = space.keys
-    targets = {
+    targets: dict[Way, str] = {
         completion: keys.completed("default"),
         retrying: keys.scheduled,
         burial: keys.dead_letter("default"),
@@ -604,7 +609,13 @@ def test_a_settle_is_one_message(space: Keyspace, way: Way) -> None:
         space.store.run(way(space.keys, jobs[0]))
         space.store.run(way(space.keys, jobs[0]))
         (message,) = events.heard()
-    op = {completion: "complete", retrying: "retry", burial: "dead_letter", hand_back: "return"}[way]
+    ops: dict[Way, str] = {
+        completion: "complete",
+        retrying: "retry",
+        burial: "dead_letter",
+        hand_back: "return",
+    }
+    op = ops[way]
     assert (message["op"], message["queue"], message["n"]) == (op, "default", 1)
     assert message["ch"] == [[jobs[0].id, "processing", STATES[way]]]
 
