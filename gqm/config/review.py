@@ -60,8 +60,8 @@ class Review:
         return path in self.spots
 
     def sound(self, *paths: str) -> bool:
-        """Whether nothing was refused at, below or around the paths, so that they can be judged."""
-        return not any(path in self._touched or not self.refused.isdisjoint(_upwards(path)) for path in paths)
+        """Whether nothing was refused at or below the paths, so that they can be judged."""
+        return self._touched.isdisjoint(paths)
 
     def flawless(self, *roots: str) -> bool:
         """Whether no rule has been broken so far in whole sections, so that advice about them is worth it."""
