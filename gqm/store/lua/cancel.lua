@@ -13,21 +13,15 @@ local key, id, reason, failure_default, replay = KEYS[1], ARGV[2], ARGV[3], ARGV
 local bad = wrong_type(key, 'hash')
 if bad then return bad end
 local h = call('HMGET', key, 'status', 'queue', 'failure_ttl', 'claim', 'worker_id')
-local status, q, token, worker = h[1], queue_name(h[2]), h[4], h[5] or ''
+local status, q = h[1], queue_name(h[2])
 if not status or status == '' then return { 'missing' } end
 if replay and status == 'canceled' then return { 'ok', '', '', 0, 0 } end
 if not LIVE[status] then return { 'state', status } end
 local place, kind = container_of(status, q)
-bad = wrong_type(place, kind, queue_key(q, 'canceled'), 'zset', P .. 'settings', 'hash')
+bad = wrong_type(place, kind, queue_key(q, 'canceled'), 'zset')
 if bad then return bad end
 
-take_out(id, status, q, worker)
-local server = status == 'processing' and token and string.match(worker, '@([^@]*)$') or ''
-if server ~= '' then
-  control('{"op":"cancel","id":' .. cjson.encode(id) .. ',"claim":' .. cjson.encode(token) .. ',"sid":'
-    .. cjson.encode(server) .. '}')
-end
-end_unrun(id, q, status, 'canceled', reason, h[3], failure_default)
+local server = end_live(id, h, 'canceled', reason, failure_default)
 local released, canceled = tell_children({ { id, false } }, failure_default)
 report('cancel')
 return { 'ok', status, server, canceled, released }

@@ -17,7 +17,7 @@ local status, q = h[1], queue_name(h[2])
 if not status or status == '' then return replay and { 'ok', '' } or { 'missing' } end
 if status == 'processing' then return { 'state', status } end
 local place, kind = container_of(status, q)
-bad = wrong_type(P .. 'settings', 'hash') or place and wrong_type(place, kind)
+bad = place and wrong_type(place, kind)
 if bad then return bad end
 
 take_out(id, status, q, '')

@@ -11,7 +11,7 @@ local ready, q, limit, left = KEYS[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV
 local cutoff, reason, failure_default = tonumber(ARGV[5]) or NOW_MS, ARGV[6], ARGV[7]
 
 -- 1. Reads and guards.
-local bad = wrong_type(ready, 'list', queue_key(q, 'canceled'), 'zset', P .. 'settings', 'hash')
+local bad = wrong_type(ready, 'list', queue_key(q, 'canceled'), 'zset')
 if bad then return bad end
 left = math.min(left or call('LLEN', ready), call('LLEN', ready))
 local run = left > 0 and call('LRANGE', ready, -math.min(limit, left), -1) or {}
