@@ -107,9 +107,8 @@ if replaces then
   forget_job(id, old[3])
   pcall_('ZREM', P .. 'dag:roots', id)
 end
-call('HSET', key, 'status', state, 'created_at', TIME[1], unpack(ARGV, first_field))
+make_job(id, q, state, first_field)
 if mode ~= 'now' then call('HSET', key, 'scheduled_at', int(math.floor(due / 1000))) end
-call('SADD', queues_key, q)
 
 -- Makes the job known to all its parents.
 local function join_parents()
@@ -140,7 +139,5 @@ else
   end_unrun(id, q, '', 'canceled', 'parent failed: ' .. failed_parent, own_ttl, failure_default)
 end
 
-count(q, 'accepted')
-if state ~= 'canceled' then changed(id, q, '', state) end
 report('enqueue')
 return { 'ok', state }

@@ -1,6 +1,16 @@
 -- needs: report
 -- lib/place: moving one job between the containers.
 
+-- Writes the record of a new job in the state that it begins in; its fields stand in ARGV from `first` on. The caller
+-- puts the id into the container of that state. Where this is the first write of a call, a server that is out of memory
+-- refuses the whole call.
+local function make_job(id, q, state, first)
+  call('HSET', job_key(id), 'status', state, 'created_at', TIME[1], unpack(ARGV, first))
+  call('SADD', P .. 'queues', q)
+  count(q, 'accepted')
+  if state ~= 'canceled' then changed(id, q, '', state) end -- else end_unrun tells
+end
+
 -- PUSH: into the ready list, at the back, or at the front (tail) when the job asks for it.
 local function push_ready(id, q, front)
   call(front and 'RPUSH' or 'LPUSH', queue_key(q, 'ready'), id)

@@ -30,6 +30,21 @@ local function take_out(id, status, q, worker)
   end
 end
 
+-- Ends a live job as `to` (canceled or stopped) and tells its handler to stop, if it runs. h: status, queue,
+-- failure_ttl, claim, worker_id. The caller has checked the containers, and tells the children afterwards.
+-- Returns the id of the server whose handler is told, '' if there is none.
+local function end_live(id, h, to, reason, failure_default)
+  local status, q, token, worker = h[1], queue_name(h[2]), h[4], h[5] or ''
+  take_out(id, status, q, worker)
+  local server = status == 'processing' and token and string.match(worker, '@([^@]*)$') or ''
+  if server ~= '' then
+    control('{"op":"cancel","id":' .. cjson.encode(id) .. ',"claim":' .. cjson.encode(token) .. ',"sid":'
+      .. cjson.encode(server) .. '}')
+  end
+  end_unrun(id, q, status, to, reason, h[3], failure_default)
+  return server
+end
+
 -- Deletes jobs that are in no container any more, with all their keys: items {id, q}. Descendants that have lost
 -- their last kept parent become roots of their graphs.
 local function delete_jobs(items)
