@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import enum
+import inspect
 import time
 import traceback
+from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import msgspec
@@ -17,10 +20,11 @@ from gqm.retry import Failure, decide
 from gqm.store.commands.settle import Burial, Completion, RetryLater
 
 if TYPE_CHECKING:
-    import asyncio
+    from collections.abc import Awaitable
 
     from gqm.engine.handlers import HandlerSpec
     from gqm.engine.runners.thread import Work
+    from gqm.engine.settle import Return
     from gqm.retry import Decision, RetryPolicy
     from gqm.store.commands.claim import Claim
 
@@ -82,7 +86,7 @@ class Attempt:
         self.future: asyncio.Future[object] | None = None
         self.error: BaseException | None = None
         """What the callbacks are told."""
-        self.outcome: Outcome | None = None
+        self.outcome: Outcome | Return | None = None
         self.pending_progress: bytes | None = None
         self.work: Work | None = None
         """What the threads were given of it."""
@@ -124,6 +128,8 @@ class Judge(NamedTuple):
 
     def returned(self, attempt: Attempt, value: object, now: float) -> Outcome:
         """The handler returned."""
+        if inspect.isawaitable(value):
+            return self._never_ran(attempt, value, now)
         if value is None:
             result, note = b"", ""
         elif isinstance(value, Returned):  # by a child process, which has encoded it already
@@ -131,6 +137,15 @@ class Judge(NamedTuple):
         else:
             result, note = encode_result(value)
         return Completion(attempt.claim, round(attempt.duration_s(now) * 1000), result, note)
+
+    def _never_ran(self, attempt: Attempt, value: Awaitable[object], now: float) -> Outcome:
+        """A `def` handler returned a coroutine: its work was not done, however it may look."""
+        if inspect.iscoroutine(value):
+            value.close()
+        name = type(value).__name__
+        return self.raised(
+            attempt, TypeError(f"handler returned a {name} that nobody awaits; define it with async def"), now
+        )
 
     def raised(self, attempt: Attempt, exc: BaseException, now: float) -> Outcome:
         """The handler raised; within grace after its deadline that counts as a time-out."""
@@ -197,7 +212,7 @@ class Judge(NamedTuple):
             attempt.claim.budget,
             skip_retry=skips_retry(exc),
             counts=counts,
-            explicit_delay_s=retry.delay if retry is not None else None,
+            explicit_delay_s=_delay_s(retry) if retry is not None else None,
             transient_for_s=max(0.0, waited),
             transient_max_age_s=attempt.spec.transient_max_age_s if attempt.spec else None,
         )
@@ -259,8 +274,16 @@ def _counts(spec: HandlerSpec | None, error: BaseException) -> bool:
         return True
     try:
         return bool(spec.is_failure(error))
-    except Exception:  # noqa: BLE001 - a broken predicate must not lose the job; the failure counts
+    except BaseException:  # noqa: BLE001 - a broken predicate must not lose the job; the failure counts
         return True
+
+
+def _delay_s(retry: Retry) -> float | None:
+    """Return the delay that a handler asked for; what is no duration leaves it to the policy."""
+    delay: object = retry.delay
+    if isinstance(delay, timedelta):
+        return delay.total_seconds()
+    return float(delay) if isinstance(delay, int | float) else None
 
 
 def skips_retry(exc: BaseException) -> bool:
@@ -288,7 +311,7 @@ def _intervals(job: Job) -> list[int]:
 def stored_int(job: Job, name: str) -> int:
     """Read a number that only the engine needs from the job's hash; anything else is 0."""
     raw = job.raw(name)
-    return int(raw) if raw and raw.isdigit() else 0
+    return int(raw) if raw and len(raw) < 19 and raw.isdigit() else 0
 
 
 def origin_of(exc: BaseException) -> Origin | None:
@@ -303,7 +326,7 @@ def describe(exc: BaseException) -> str:
         return origin.text
     try:
         message = str(exc)
-    except Exception as broken:  # noqa: BLE001 - errors come from foreign code
+    except BaseException as broken:  # noqa: BLE001 - errors come from foreign code
         message = f"(its message raised {type(broken).__name__})"
     name = type(exc).__name__
     return cut(f"{name}: {message}" if message else name, MAX_ERROR)
@@ -319,7 +342,7 @@ def trace(exc: BaseException) -> str:
         tb = tb.tb_next
     try:
         text = "".join(traceback.format_exception(type(exc), exc, tb))
-    except Exception as broken:  # noqa: BLE001 - formatting calls foreign code
+    except BaseException as broken:  # noqa: BLE001 - formatting calls foreign code
         text = f"(traceback could not be made: {type(broken).__name__})"
     return cut(text, MAX_TRACEBACK)
 
@@ -332,6 +355,15 @@ def cut(text: str, limit: int) -> str:
     mark = b"\n ... cut ...\n"
     half = (limit - len(mark)) // 2
     return (raw[:half] + mark + raw[-half:]).decode("utf-8", "ignore")
+
+
+def loop_is_ending(exc: BaseException) -> bool:
+    """Whether an exception is not a handler's: it ends this task because its loop ends or has ended."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # the loop is gone and the task's coroutine is being closed
+        return True
+    return task is None or (isinstance(exc, asyncio.CancelledError) and task.cancelling() > 0)
 
 
 def begin(attempt: Attempt) -> None:

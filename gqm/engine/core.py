@@ -161,10 +161,7 @@ class Engine:
     # ---------------------------------------------------------------------------------- running
 
     def _settled(self, claim: Claim) -> None:
-        # A job that went to another state and was claimed again meanwhile has a newer claim under its id.
-        held = self._shared.held
-        if held.get(claim.id) is claim:
-            del held[claim.id]
+        self._shared.held.pop(claim.token, None)
 
     def _claimed(self, pool: Pool) -> None:
         for other in self._pools:

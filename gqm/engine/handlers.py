@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TypeAlias, TypedDict, TypeVar, Unpack
@@ -130,6 +130,21 @@ def check_middleware(middleware: object) -> None:
     _check_callable(middleware, "middleware", 2)
     if not is_async_callable(middleware):
         raise RegistrationError(f"middleware {_name(middleware)} must be async def (job, call_next)")
+
+
+def wrap(middleware: Sequence[Middleware], innermost: CallNext) -> CallNext:
+    """Return the call that goes through all middleware, the first one outermost, to the innermost."""
+    call = innermost
+    for layer in reversed(middleware):
+        call = _layer(layer, call)
+    return call
+
+
+def _layer(middleware: Middleware, call_next: CallNext) -> CallNext:
+    async def call(job: Job) -> object:
+        return await middleware(job, call_next)
+
+    return call
 
 
 def is_async_callable(function: object) -> bool:

@@ -51,7 +51,7 @@ class Shared:
     global_timeout_s: float
     unknown_type_ttl_s: float
     held: dict[str, Claim] = field(default_factory=dict)
-    """Every claim of this process that is not settled yet, by job id."""
+    """Every claim of this process that is not settled yet, by token."""
     on_claimed: Callable[[Pool], None] = lambda pool: None
 
 
@@ -111,16 +111,19 @@ class Pool:
             await self._room.wait()
             return
         keys = self._shared.store.keys
+        # A claim is as old as its call: the answer may have lain unread while something blocked the loop.
+        sent = time.monotonic()
         claimed = await self._shared.store.run(
             claim(keys, self._claim_plan, new_nonce(), n, self._turns.next(n))
         )
         self._note(claimed)
-        self.slots.accept(claimed, time.monotonic())
+        if self._stopping:
+            self.slots.refuse(claimed)
+            return
+        self.slots.accept(claimed, sent)
         if claimed.jobs:
             self._shared.on_claimed(self)
-        if self._stopping:
-            self.slots.hand_back_waiting()
-        elif len(claimed.jobs) < n and not claimed.more:
+        if len(claimed.jobs) < n and not claimed.more:
             await self._sleep(claimed)
 
     def _held_back(self) -> bool:

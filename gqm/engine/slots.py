@@ -9,9 +9,11 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from gqm.engine.attempt import Attempt, Judge, Stop, begin, current_job, describe
+from gqm.engine import report
+from gqm.engine.attempt import Attempt, Judge, Stop, begin, current_job, loop_is_ending
 from gqm.engine.callbacks import call_back
 from gqm.engine.deadlines import NEVER, Deadlines
+from gqm.engine.handlers import wrap
 from gqm.engine.runners.async_ import AsyncRunner
 from gqm.engine.runners.process import ProcessRunner
 from gqm.engine.runners.thread import ThreadRunner, Threads
@@ -22,12 +24,12 @@ if TYPE_CHECKING:
 
     from gqm.engine.attempt import Outcome
     from gqm.engine.claiming import LookAhead
-    from gqm.engine.handlers import CallNext, HandlerSpec, Middleware
+    from gqm.engine.handlers import HandlerSpec
     from gqm.engine.plan import PoolPlan
     from gqm.engine.pool import Shared
     from gqm.engine.runners import Runner
     from gqm.job import Job
-    from gqm.store.commands.claim import Claimed
+    from gqm.store.commands.claim import Claim, Claimed
 
 log = logging.getLogger("gqm.engine")
 
@@ -101,16 +103,12 @@ class Slots:
         return len(self._waiting) + self._threads.waiting()
 
     def accept(self, claimed: Claimed, now: float) -> None:
-        """Take over the jobs of a claim."""
+        """Take over the jobs of a claim that was sent at a time of the monotonic clock."""
         registry, held = self._shared.registry, self._shared.held
         for item in claimed.jobs:
-            held[item.id] = item
-            attempt = Attempt(
-                item,
-                registry.get(item.fields.get(b"type", b"").decode("utf-8", "replace")),
-                claimed.now_ms,
-                now,
-            )
+            held[item.token] = item
+            type_ = item.fields.get(b"type", b"").decode("utf-8", "replace")
+            attempt = Attempt(item, registry.get(type_), claimed.now_ms, now)
             if not self._runnable(attempt, now):
                 continue
             if self._direct:
@@ -125,47 +123,52 @@ class Slots:
         if self.ahead:
             self._watched.look_at(now + HOARD_S)
 
+    def refuse(self, claimed: Claimed) -> None:
+        """Hand back the jobs of a claim whose answer came after the pool was told to stop."""
+        for item in claimed.jobs:
+            self._shared.held[item.token] = item
+            self._return(item, started=False)
+
     def _runnable(self, attempt: Attempt, now: float) -> bool:
         """Settle at once what no handler can run."""
         if attempt.spec is None:
             self._warn_unknown(attempt.job.type)
-            self._settle(attempt, self._judge.no_handler(attempt, now))
+            self._shared.settler.submit(self._judge.no_handler(attempt, now))
             return False
         try:
             attempt.job.payload  # noqa: B018 - decodes it: a broken record must not reach a handler
         except ValueError as exc:
-            self._settle(attempt, self._judge.unusable(attempt, str(exc)))
+            self._shared.settler.submit(self._judge.unusable(attempt, str(exc)))
             return False
         return True
 
     def _warn_unknown(self, type_: str) -> None:
         if type_ not in self._unknown_warned and len(self._unknown_warned) < 1000:
             self._unknown_warned.add(type_)
-            log.warning(
-                "pool %r: no handler for type %r; its jobs wait for another server, then are dead letters",
-                self._plan.name,
-                type_,
-                extra={"event": "no_handler", "pool": self._plan.name, "type": type_},
-            )
-
-    def _settle(self, attempt: Attempt, outcome: Outcome | Return) -> None:
-        self._shared.settler.submit(outcome)
+            report.no_handler(self._plan.name, type_)
 
     def _fill(self) -> None:
         loop = None
         while self._waiting and self._running < self._plan.slots:
             attempt = self._waiting.popleft()
+            if attempt.dropped:
+                self._forget(attempt)
+                continue
             if time.monotonic() - attempt.claimed_at > FRESH_S:
-                self._return(attempt, started=False)
+                self._return(attempt.claim, started=False)
                 continue
             loop = loop or asyncio.get_running_loop()
             self._running += 1
             self._idle.clear()
             attempt.task = loop.create_task(self._run(attempt))
 
-    def _return(self, attempt: Attempt, *, started: bool) -> None:
+    def _return(self, claim: Claim, *, started: bool) -> None:
         self.handed_back += 1
-        self._shared.settler.submit(Return(attempt.claim, started))
+        self._shared.settler.submit(Return(claim, started))
+
+    def _forget(self, attempt: Attempt) -> None:
+        """Let go of a claim that is somebody else's by now: nothing is to be written for it."""
+        self._shared.held.pop(attempt.claim.token, None)
 
     def hand_back_waiting(self, older_than: float = float("inf")) -> None:
         """Hand back claims that wait for a slot: all, or those claimed before a point of the clock."""
@@ -180,7 +183,7 @@ class Slots:
             else:
                 self._threads.submit(work)
         for attempt in back:
-            self._return(attempt, started=False)
+            self._return(attempt.claim, started=False)
         self._freed()
 
     def _freed(self) -> None:
@@ -200,15 +203,18 @@ class Slots:
         begin(attempt)
         self._watched.add(attempt, attempt.started)
         current_job.set(job)
-        outcome: Outcome | Return | None
         try:
             value = await self._call(attempt, job)
-        except GeneratorExit:
-            raise
-        except BaseException as exc:  # noqa: BLE001 - whatever a handler raises ends its job, never the pool
-            outcome = self._raised(attempt, exc)
+        except BaseException as exc:
+            if attempt.stop is None and loop_is_ending(exc):
+                if isinstance(
+                    exc, asyncio.CancelledError
+                ):  # then the loop still runs; nothing may be awaited
+                    self._release(attempt, self._outcome(attempt, None, exc))
+                raise
+            outcome = self._outcome(attempt, None, exc)
         else:
-            outcome = self._judge.returned(attempt, value, time.monotonic())
+            outcome = self._outcome(attempt, value, None)
         await self._conclude(attempt, outcome)
 
     def _runner(self, attempt: Attempt) -> Runner:
@@ -223,32 +229,57 @@ class Slots:
         async def innermost(_: Job) -> object:
             return await runner.run(attempt)
 
-        call: CallNext = innermost
-        for middleware in reversed(self._shared.middleware):
-            call = _wrapped(middleware, call)
-        return call(job)
+        return wrap(self._shared.middleware, innermost)(job)
 
-    def _raised(self, attempt: Attempt, exc: BaseException) -> Outcome | Return | None:
-        if isinstance(exc, asyncio.CancelledError) and attempt.stop is not None and attempt.task is not None:
-            attempt.task.uncancel()
-        if attempt.stop is Stop.SHUTDOWN:
+    def _outcome(self, attempt: Attempt, value: object, exc: BaseException | None) -> Outcome | Return:
+        """Judge what the handler returned or raised; foreign code has a say in that, too."""
+        if exc is not None and attempt.stop is Stop.SHUTDOWN:
             return Return(attempt.claim, started=True)
-        return self._judge.raised(attempt, exc, time.monotonic())
+        now = time.monotonic()
+        try:
+            if exc is None:
+                return self._judge.returned(attempt, value, now)
+            return self._judge.raised(attempt, exc, now)
+        except BaseException as broken:
+            log.exception("job %s: its end could not be judged", attempt.claim.id)
+            stand_in = RuntimeError(f"the end of the handler could not be judged: {type(broken).__name__}")
+            return self._judge.raised(attempt, stand_in, now)
 
-    async def _conclude(self, attempt: Attempt, outcome: Outcome | Return | None) -> None:
+    async def _conclude(self, attempt: Attempt, outcome: Outcome | Return) -> None:
         """Settle, then call back, then free the slot."""
         if attempt.abandoned:
             self.came_back(attempt)
             return
+        if attempt.task is not None:
+            while attempt.task.cancelling():  # by us: it has been heard, and callbacks are to run
+                attempt.task.uncancel()
         self._watched.remove(attempt)
         self._ended(attempt, outcome)
+        try:
+            await self._settle(attempt, outcome)
+        finally:
+            self._running -= 1
+            self._freed()
+
+    async def _settle(self, attempt: Attempt, outcome: Outcome | Return) -> None:
+        """Have the outcome written; if there are callbacks, wait for that and call them."""
         spec = attempt.spec
-        if outcome is None or attempt.dropped:
-            self._shared.held.pop(attempt.claim.id, None)
-        elif spec is not None and spec.has_callbacks and not isinstance(outcome, Return):
+        if spec is None or not spec.has_callbacks or attempt.dropped or isinstance(outcome, Return):
+            self._submit(attempt, outcome)
+        else:
             await self._settle_and_call_back(attempt, spec, outcome)
+
+    def _submit(self, attempt: Attempt, outcome: Outcome | Return) -> None:
+        if attempt.dropped:
+            self._forget(attempt)
         else:
             self._shared.settler.submit(outcome)
+
+    def _release(self, attempt: Attempt, outcome: Outcome | Return) -> None:
+        """Conclude an attempt without callbacks, and without waiting for anything."""
+        self._watched.remove(attempt)
+        self._ended(attempt, outcome)
+        self._submit(attempt, outcome)
         self._running -= 1
         self._freed()
 
@@ -261,25 +292,25 @@ class Slots:
 
         self._shared.settler.submit(outcome, told)
         if await written:
-            await call_back(spec, attempt.job, attempt.error)
+            await call_back(self._threads, spec, attempt.job, attempt.error)
 
-    def _ended(self, attempt: Attempt, outcome: Outcome | Return | None) -> None:
+    def _ended(self, attempt: Attempt, outcome: Outcome | Return) -> None:
         duration_s = attempt.duration_s(time.monotonic())
-        self._ahead.observe(duration_s)
+        if attempt.started:
+            self._ahead.observe(duration_s)
         if isinstance(outcome, Return):
             self.handed_back += 1
             return
         self.finished += 1
-        _log_end(self._plan.name, attempt, duration_s)
+        report.end(self._plan.name, attempt, duration_s)
 
     # -------------------------------------------------------------------- running, in the threads
 
     def work(self, attempt: Attempt) -> None:
         """Run a whole attempt in a thread; the outcome is kept in the attempt."""
-        if time.monotonic() - attempt.claimed_at > FRESH_S:
-            return
-        begin(attempt)
-        contextvars.copy_context().run(self._work, attempt)
+        if attempt.stop is None and time.monotonic() - attempt.claimed_at <= FRESH_S:
+            begin(attempt)
+            contextvars.copy_context().run(self._work, attempt)
 
     def _work(self, attempt: Attempt) -> None:
         spec, job = attempt.spec, attempt.job
@@ -288,25 +319,16 @@ class Slots:
         try:
             value = spec.function(job)
         except BaseException as exc:  # noqa: BLE001 - whatever a handler raises ends its job, never the pool
-            attempt.outcome = self._judge.raised(attempt, exc, time.monotonic())
+            attempt.outcome = self._outcome(attempt, None, exc)
         else:
-            attempt.outcome = self._judge.returned(attempt, value, time.monotonic())
+            attempt.outcome = self._outcome(attempt, value, None)
 
     def worked(self, attempt: Attempt) -> None:
-        """Take over an attempt that a thread has ended."""
-        self._watched.remove(attempt)
-        outcome: Outcome | Return | None = attempt.outcome
-        if outcome is None:
-            outcome = Return(attempt.claim, started=False)
-        elif attempt.stop is Stop.SHUTDOWN and attempt.error is not None:
-            outcome = Return(attempt.claim, started=True)
-        self._ended(attempt, outcome)
-        if attempt.dropped:
-            self._shared.held.pop(attempt.claim.id, None)
-        else:
-            self._shared.settler.submit(outcome)
-        self._running -= 1
-        self._freed()
+        """Take over an attempt that a thread has ended, or did not begin because it came too late."""
+        if attempt.abandoned:
+            self.came_back(attempt)
+            return
+        self._release(attempt, attempt.outcome or Return(attempt.claim, started=False))
 
     def came_back(self, attempt: Attempt) -> None:
         """A handler that had been given up has ended after all."""
@@ -322,8 +344,8 @@ class Slots:
         return now + HOARD_S
 
     def cancel(self, job_id: str, token: str) -> None:
-        """Stop the handler of a job whose claim was taken away."""
-        for attempt in self._watched:
+        """Stop the handler of a job whose claim was taken away; one that waits for a slot does not start."""
+        for attempt in (*self._watched, *self._waiting):
             if attempt.claim.id == job_id and attempt.claim.token == token:
                 self._watched.tell_stop(attempt, Stop.CANCELED)
 
@@ -331,18 +353,7 @@ class Slots:
         """Go on without a handler that cannot be ended."""
         attempt.abandoned = True
         self._abandoned.add(attempt)
-        log.warning(
-            "job %s: handler of %r did not stop within %gs; it was abandoned",
-            attempt.claim.id,
-            attempt.job.type,
-            self._plan.grace_s,
-            extra=_facts("abandoned", self._plan.name, attempt, 0),
-        )
-        if attempt.dropped:
-            self._shared.held.pop(attempt.claim.id, None)
-            self._running -= 1
-            self._freed()
-            return
+        report.abandoned(self._plan.name, attempt, self._plan.grace_s)
         outcome = self._judge.overran(attempt, time.monotonic())
         task = asyncio.get_running_loop().create_task(self._conclude_abandoned(attempt, outcome))
         self._concluding.add(task)
@@ -350,13 +361,11 @@ class Slots:
 
     async def _conclude_abandoned(self, attempt: Attempt, outcome: Outcome) -> None:
         self._ended(attempt, outcome)
-        spec = attempt.spec
-        if spec is not None and spec.has_callbacks:
-            await self._settle_and_call_back(attempt, spec, outcome)
-        else:
-            self._shared.settler.submit(outcome)
-        self._running -= 1
-        self._freed()
+        try:
+            await self._settle(attempt, outcome)
+        finally:
+            self._running -= 1
+            self._freed()
 
     # -------------------------------------------------------------------- stopping
 
@@ -385,7 +394,7 @@ class Slots:
             if attempt.stop is Stop.TIMEOUT:
                 self._shared.settler.submit(self._judge.overran(attempt, time.monotonic()))
             elif not attempt.dropped:
-                self._return(attempt, started=True)
+                self._return(attempt.claim, started=True)
         return len(stuck)
 
     def close(self) -> None:
@@ -397,37 +406,6 @@ class Slots:
 
 def _is_plain(spec: HandlerSpec) -> bool:
     return not spec.is_async and not spec.has_callbacks
-
-
-def _wrapped(middleware: Middleware, call: CallNext) -> CallNext:
-    async def layer(job: Job) -> object:
-        return await middleware(job, call)
-
-    return layer
-
-
-def _log_end(pool: str, attempt: Attempt, duration_s: float) -> None:
-    job, ms = attempt.job, round(duration_s * 1000)
-    if attempt.error is None:
-        if log.isEnabledFor(logging.INFO):
-            log.info("%s done %d ms", job.type, ms, extra=_facts("done", pool, attempt, ms))
-    else:
-        error = describe(attempt.error)
-        extra = {**_facts("failed", pool, attempt, ms), "error": error}
-        log.warning("%s failed after %d ms: %s", job.type, ms, error, extra=extra)
-
-
-def _facts(event: str, pool: str, attempt: Attempt, ms: int) -> dict[str, object]:
-    claim = attempt.claim
-    return {
-        "event": event,
-        "pool": pool,
-        "job": claim.id,
-        "type": attempt.job.type,
-        "queue": claim.queue,
-        "attempt": claim.attempt,
-        "ms": ms,
-    }
 
 
 class _Direct:

@@ -45,7 +45,8 @@ class Threads:
         self._loop_called = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._threads = 0
-        self._lock = threading.Lock()
+        self._busy: dict[Work, bool] = {}
+        """Work that a thread is at. Who pops it, in one step, decides whether it ended or was abandoned."""
         self._abandoned: set[Work] = set()
 
     def submit(self, work: Work) -> None:
@@ -72,10 +73,13 @@ class Threads:
                 taken.append(work)
 
     def abandon(self, work: Work) -> None:
-        """Give up on the thread that is busy with this work; another one takes its slot."""
-        with self._lock:
+        """Give up on the thread that is busy with this work; another one takes its slot.
+
+        Nothing happens if the work has ended already and the loop is only still to be told.
+        """
+        if self._busy.pop(work, False):
             self._abandoned.add(work)
-        self._spawn()
+            self._spawn()
 
     def close(self) -> None:
         """Let idle threads end; those that never come back end with the process."""
@@ -89,17 +93,15 @@ class Threads:
 
     def _main(self) -> None:
         while (work := self._inbox.get()) is not None:
+            self._busy[work] = True
             work.run()
+            ours = self._busy.pop(work, False)
             self._outbox.append(work)
             if not self._loop_called:
                 self._loop_called = True
                 self._call_loop()
-            if self._abandoned and self._was_abandoned(work):
-                return
-
-    def _was_abandoned(self, work: Work) -> bool:
-        with self._lock:
-            return work in self._abandoned
+            if not ours:
+                return  # the slot has another thread by now
 
     def _call_loop(self) -> None:
         assert self._loop is not None
@@ -114,9 +116,8 @@ class Threads:
         outbox = self._outbox
         while outbox:
             work = outbox.popleft()
-            if self._abandoned and self._was_abandoned(work):
-                with self._lock:
-                    self._abandoned.discard(work)
+            if work in self._abandoned:
+                self._abandoned.discard(work)
                 self._threads -= 1
                 work.came_back()
             else:
@@ -150,10 +151,16 @@ class ThreadRunner:
         """The threads belong to the pool."""
 
 
-def in_thread(threads: Threads, attempt: Attempt, function: Callable[[], object]) -> asyncio.Future[object]:
-    """Call a function in one of the threads; the future gets what it returns or raises."""
+def in_thread(
+    threads: Threads, attempt: Attempt | None, function: Callable[[], object]
+) -> asyncio.Future[object]:
+    """Call a function in one of the threads; the future gets what it returns or raises.
+
+    ``attempt`` is the one whose handler it runs, so that the thread can be abandoned.
+    """
     work = _Call(function)
-    attempt.work = work
+    if attempt is not None:
+        attempt.work = work
     threads.submit(work)
     return work.future
 
@@ -183,9 +190,8 @@ class _Call:
         if self._error is None:
             future.set_result(self._value)
         elif isinstance(self._error, StopIteration):
-            future.set_exception(
-                RuntimeError(f"handler raised {self._error!r}")
-            )  # futures refuse it as it is
+            # A future refuses it; coroutines turn it into the same.
+            future.set_exception(RuntimeError("handler raised StopIteration"))
         else:
             future.set_exception(self._error)
 
