@@ -1,0 +1,103 @@
+"""The command ``gqm``: its table of commands, and the options that every command takes."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from gqm_cli.diagnostics import Session
+from gqm_cli.output import say
+from gqm_cli.program import Entry, Program
+
+__all__ = ["app", "run"]
+
+
+class Gqm(Program):
+    """The program with all its commands."""
+
+    entries = (
+        Entry("init", "init:init", "Start", "Write a commented gqm.yaml to begin with"),
+        Entry("check", "check:check", "Start", "Find every mistake in a configuration file"),
+        Entry("run", "run:run", "Start", "Run jobs until a signal stops it"),
+        Entry("enqueue", "enqueue:enqueue", "Jobs", "Enqueue a job"),
+        Entry("version", "version:version", "About", "Show the version"),
+    )
+
+
+def _show_help(ctx: typer.Context, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        say(ctx.get_help())
+        raise typer.Exit
+
+
+def _note_debug(ctx: typer.Context, value: bool) -> None:
+    session = ctx.find_object(Session)
+    if value and session is not None:
+        session.debug = True
+
+
+def _show_version(ctx: typer.Context, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from gqm import __version__
+
+        say(f"gqm {__version__}")
+        raise typer.Exit
+
+
+def _install_completion(ctx: typer.Context, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from gqm_cli.completion import install
+
+        install()
+        raise typer.Exit
+
+
+def _show_completion(ctx: typer.Context, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from gqm_cli.completion import show
+
+        show()
+        raise typer.Exit
+
+
+app = typer.Typer(
+    name="gqm",
+    cls=Gqm,
+    # Typer's own options for help and completion would load its validation library for every command.
+    add_completion=False,
+    add_help_option=False,
+    rich_markup_mode=None,
+)
+
+
+def _flag(callback: Callable[[typer.Context, bool], None], text: str, *names: str) -> object:
+    return typer.Option(*names, callback=callback, expose_value=False, is_eager=True, help=text)
+
+
+@app.callback(invoke_without_command=True)
+def gqm(
+    ctx: typer.Context,
+    install_completion: Annotated[
+        bool, _flag(_install_completion, "Set up completion for this shell.", "--install-completion")
+    ] = False,
+    show_completion: Annotated[
+        bool, _flag(_show_completion, "Print the completion script for this shell.", "--show-completion")
+    ] = False,
+    debug: Annotated[bool, _flag(_note_debug, "Show tracebacks.", "--debug")] = False,
+    version: Annotated[bool, _flag(_show_version, "Show the version and exit.", "--version")] = False,
+    help_: Annotated[bool, _flag(_show_help, "Show this help and exit.", "-h", "--help")] = False,
+) -> None:
+    """GQM runs jobs from Redis queues: "gqm init" to begin, then "gqm run"."""
+    if ctx.invoked_subcommand is None:
+        say(ctx.get_help())
+
+
+def run() -> None:
+    """Run the command line of this process; it ends with the command's exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a narrow encoding must not end in a traceback
+    app(prog_name="gqm")

@@ -1,0 +1,40 @@
+"""Options and arguments that several commands share, declared once so that they mean the same everywhere."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+import typer
+
+from gqm_cli.diagnostics import WrongUse
+
+DEFAULT_FILE = "gqm.yaml"
+
+Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+ConfigFile: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--config", "-c", metavar="FILE", help="Configuration file (default: gqm.yaml)."),
+]
+ConfigArgument: TypeAlias = Annotated[
+    str | None,
+    typer.Argument(metavar="[CONFIG]", help="Configuration file (default: gqm.yaml)."),
+]
+
+
+def chosen_file(argument: str | None, option: str | None) -> str:
+    """Return the configuration file that a command line names. Raises `WrongUse` if it names two."""
+    if argument is not None and option is not None and argument != option:
+        raise WrongUse(f"CONFIG is {argument} and --config is {option}; give one of them")
+    return argument or option or DEFAULT_FILE
+
+
+def has_password(url: str) -> bool:
+    """Whether a Redis URL brings a password along."""
+    from urllib.parse import parse_qs, urlsplit
+
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "@" in url
+    return parts.password is not None or "password" in parse_qs(parts.query)
