@@ -56,6 +56,7 @@ class Attempt:
         "error",
         "future",
         "job",
+        "note",
         "now_ms",
         "outcome",
         "pending_progress",
@@ -76,6 +77,11 @@ class Attempt:
         self.claimed_at = claimed_at
         """When the claim's answer came; this and the other times here are of the monotonic clock."""
         self.timeout_s = claim.timeout_ms / 1000
+        # What is stored changed with the claim itself; the handler sees its own run.
+        claim.fields[b"attempt"] = b"%d" % claim.attempt
+        claim.fields[b"status"] = b"processing"
+        claim.fields[b"started_at"] = b"%d" % (now_ms // 1000)
+        claim.fields[b"worker_id"] = claim.worker_id.encode()
         self.job = Job(claim.fields, self)
         self.started = 0.0
         """When the handler started; 0 = not yet."""
@@ -86,6 +92,8 @@ class Attempt:
         self.future: asyncio.Future[object] | None = None
         self.error: BaseException | None = None
         """What the callbacks are told."""
+        self.note = ""
+        """Why a result that went through middleware had been dropped before."""
         self.outcome: Outcome | Return | None = None
         self.pending_progress: bytes | None = None
         self.work: Work | None = None
@@ -129,23 +137,14 @@ class Judge(NamedTuple):
     def returned(self, attempt: Attempt, value: object, now: float) -> Outcome:
         """The handler returned."""
         if inspect.isawaitable(value):
-            return self._never_ran(attempt, value, now)
+            return self.raised(attempt, never_ran(value), now)
         if value is None:
-            result, note = b"", ""
+            result, note = b"", attempt.note
         elif isinstance(value, Returned):  # by a child process, which has encoded it already
             result, note = value.result, value.note
         else:
             result, note = encode_result(value)
         return Completion(attempt.claim, round(attempt.duration_s(now) * 1000), result, note)
-
-    def _never_ran(self, attempt: Attempt, value: Awaitable[object], now: float) -> Outcome:
-        """A `def` handler returned a coroutine: its work was not done, however it may look."""
-        if inspect.iscoroutine(value):
-            value.close()
-        name = type(value).__name__
-        return self.raised(
-            attempt, TypeError(f"handler returned a {name} that nobody awaits; define it with async def"), now
-        )
 
     def raised(self, attempt: Attempt, exc: BaseException, now: float) -> Outcome:
         """The handler raised; within grace after its deadline that counts as a time-out."""
@@ -240,6 +239,15 @@ def _retry(claim: Claim, decision: Decision, text: str, tb: str, entry: bytes) -
         entry if not decision.unknown else b"",
         decision.transient,
         decision.unknown,
+    )
+
+
+def never_ran(value: Awaitable[object]) -> TypeError:
+    """A `def` handler returned a coroutine: its work was not done, however it may look."""
+    if inspect.iscoroutine(value):
+        value.close()
+    return TypeError(
+        f"handler returned a {type(value).__name__} that nobody awaits; define it with async def"
     )
 
 

@@ -96,6 +96,9 @@ class Engine:
             await self._check(store)
             await store.run(self._announcement(store))
             self._assemble(store)
+            for pool in self._pools:
+                undo.push_async_callback(pool.slots.close)
+            await asyncio.gather(*(pool.slots.start() for pool in self._pools))
             await self._shared.lease.start()
             undo.push_async_callback(self._shared.lease.stop)
             undo.push_async_callback(self._shared.waiters.close)
@@ -245,8 +248,6 @@ class Engine:
         abandoned = sum(await asyncio.gather(*(pool.slots.cancel_rest() for pool in self._pools)))
         await self._end_pools()
         await self._flush()
-        for pool in self._pools:
-            pool.slots.close()
         await self._undo.aclose()
         return Summary(
             time.monotonic() - begun,

@@ -17,7 +17,9 @@ from gqm.engine.handlers import wrap
 from gqm.engine.runners.async_ import AsyncRunner
 from gqm.engine.runners.process import ProcessRunner
 from gqm.engine.runners.thread import ThreadRunner, Threads
+from gqm.engine.runners.wire import NotStarted, Returned
 from gqm.engine.settle import Return
+from gqm.job import decode_json
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -59,7 +61,7 @@ class Slots:
         self._in_threads: Runner = ThreadRunner(self._threads)
         if plan.isolation == "process":
             self._on_loop = self._in_threads = ProcessRunner(
-                plan.name, plan.slots, self._specs(), self._threads
+                plan.name, plan.slots, self._specs(), self._freed
             )
         plain = plan.isolation == "thread" and not shared.middleware
         self._direct = plain and all(_is_plain(spec) for spec in self._specs())
@@ -84,8 +86,8 @@ class Slots:
 
     @property
     def held(self) -> int:
-        """Claims that take a slot or wait for one."""
-        return self._running + len(self._waiting)
+        """Claims that take a slot or wait for one, and slots that cannot run anything at present."""
+        return self._running + len(self._waiting) + self._in_threads.missing
 
     @property
     def abandoned(self) -> int:
@@ -227,12 +229,18 @@ class Slots:
             return runner.run(attempt)
 
         async def innermost(_: Job) -> object:
-            return await runner.run(attempt)
+            value = await runner.run(attempt)
+            if isinstance(value, Returned):  # middleware gets what the handler returned, not how it travelled
+                attempt.note = value.note
+                return decode_json(value.result) if value.result else None
+            return value
 
         return wrap(self._shared.middleware, innermost)(job)
 
     def _outcome(self, attempt: Attempt, value: object, exc: BaseException | None) -> Outcome | Return:
         """Judge what the handler returned or raised; foreign code has a say in that, too."""
+        if isinstance(exc, NotStarted):
+            return Return(attempt.claim, started=False)
         if exc is not None and attempt.stop is Stop.SHUTDOWN:
             return Return(attempt.claim, started=True)
         now = time.monotonic()
@@ -397,10 +405,14 @@ class Slots:
                 self._return(attempt.claim, started=True)
         return len(stuck)
 
-    def close(self) -> None:
+    async def start(self) -> None:
+        """Start what runs handlers. Raises `RegistrationError` if it cannot run them."""
+        await self._in_threads.start()
+
+    async def close(self) -> None:
         """Let threads and processes end, and stop watching."""
         self._watched.close()
-        self._in_threads.close()
+        await self._in_threads.close()
         self._threads.close()
 
 

@@ -14,6 +14,13 @@ class Runner(Protocol):
     max_grace_s: float
     """Longest time that a handler gets after it was told to stop, whatever the pool's grace."""
 
+    @property
+    def missing(self) -> int:
+        """How many of the pool's slots cannot run anything at present; nothing is claimed for them."""
+
+    async def start(self) -> None:
+        """Get ready to run handlers. Raises `RegistrationError` if that cannot be."""
+
     async def run(self, attempt: Attempt) -> object:
         """Run the handler; returns what it returned, raises what it raised."""
 
@@ -23,5 +30,5 @@ class Runner(Protocol):
     def end(self, attempt: Attempt) -> bool:
         """Its time is over. True: `run` will raise at once. False: the handler cannot be ended, only left."""
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """The pool is stopped: let go of threads and processes."""

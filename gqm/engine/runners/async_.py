@@ -14,6 +14,10 @@ class AsyncRunner:
     """Runs handlers on the loop."""
 
     max_grace_s = float("inf")
+    missing = 0
+
+    async def start(self) -> None:
+        """Nothing is to be made ready."""
 
     async def run(self, attempt: Attempt) -> object:
         """Await the handler."""
@@ -29,5 +33,5 @@ class AsyncRunner:
         """A coroutine that ignores its cancellation cannot be ended."""
         return False
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Nothing is kept."""

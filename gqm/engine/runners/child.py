@@ -6,137 +6,245 @@ import asyncio
 import contextlib
 import ctypes
 import faulthandler
+import inspect
+import multiprocessing.process
 import multiprocessing.spawn
 import os
 import pickle
+import resource
 import signal
 import sys
 import threading
+import traceback
+from collections import deque
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, cast
 
-from gqm.engine.attempt import current_job, describe, encode_result, skips_retry, trace
+from gqm.engine.attempt import current_job, describe, encode_result, never_ran, skips_retry, trace
 from gqm.engine.handlers import is_async_callable
-from gqm.engine.runners.wire import Cancel, Progress, Raised, Ready, Returned, Run, SetUp, receive, send
-from gqm.job import Job
+from gqm.engine.runners import records
+from gqm.engine.runners.wire import (
+    Cancel,
+    Logged,
+    NotReady,
+    Progress,
+    Quit,
+    Raised,
+    Ready,
+    Returned,
+    Run,
+    SetUp,
+    Taken,
+    receive,
+)
+from gqm.job import MAX_RESULT, Job
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
+    from types import FrameType
 
     from gqm.engine.handlers import Handler
 
+REPORT_EVERY_S = 0.25
+"""Progress is passed on so often; what is reported more often is replaced by the newest."""
+
 _PR_SET_PDEATHSIG = 1
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class _Current:
+    """The run of one job: what its `Job` knows of it."""
+
+    def __init__(self, run: Run) -> None:
+        self.number = run.number
+        self.job = Job(run.fields, self)
+        self.cancelled = False
+        self.task: asyncio.Task[object] | None = None
+        self.reports: deque[bytes] = deque(maxlen=1)
+
+    def progress(self, text: bytes) -> None:
+        """Keep the newest report; the listening thread passes it on."""
+        self.reports.append(text)
 
 
 class _Child:
     """The state of the process: its handlers, the job that runs, and who listens to the parent."""
 
-    def __init__(self, connection: Connection, handlers: dict[str, Handler]) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._handlers = handlers
+        self._outbox: deque[bytes] = deque()
         self._writing = threading.Lock()
-        self._jobs: asyncio.Queue[Run] = asyncio.Queue()
+        self._jobs: asyncio.Queue[_Current | None] = asyncio.Queue()
         self._loop = asyncio.new_event_loop()
-        self._task: asyncio.Task[object] | None = None
-        self.cancelled = False
+        self._current: _Current | None = None
 
-    def progress(self, text: bytes) -> None:
-        """Pass a progress report on; `Job` calls it."""
-        self._send(Progress(text))
+    def send(self, message: object) -> None:
+        """Send a message to the parent; any thread may, also from a destructor in the middle of a send."""
+        self._outbox.append(pickle.dumps(message))
+        # Whoever writes already writes this too; it may be this very thread, so nobody waits here.
+        while self._outbox and self._writing.acquire(blocking=False):
+            try:
+                while self._outbox:
+                    self._connection.send_bytes(self._outbox.popleft())
+            finally:
+                self._writing.release()
 
-    def _send(self, message: object) -> None:
-        with self._writing:
-            send(self._connection, message)
+    def send_record(self, record: dict[str, object]) -> None:
+        """Send a log record to the parent."""
+        self.send(Logged(record))
+
+    # ------------------------------------------------------------------- in a thread of its own
 
     def listen(self) -> None:
-        """Take the parent's messages in a thread, so that a cancel is heard while a handler runs."""
+        """Take the parent's messages, so that a cancel is heard while a handler runs."""
         try:
             while True:
-                message = receive(self._connection)
-                if isinstance(message, Cancel):
-                    self.cancelled = True
-                    self._loop.call_soon_threadsafe(self._cancel_task)
-                elif isinstance(message, Run):
-                    self._loop.call_soon_threadsafe(self._jobs.put_nowait, message)
+                current = self._current
+                if self._connection.poll(None if current is None else REPORT_EVERY_S):
+                    self._take(receive(self._connection))
+                elif current is not None:
+                    self._report(current)
         except (EOFError, OSError):
             # The parent is gone: whatever runs here is somebody else's job by now.
             os._exit(0)
+        except BaseException:  # noqa: BLE001 - memory may be short; a process that hears nothing is of no use
+            traceback.print_exc()
+            os._exit(1)
 
-    def _cancel_task(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
+    def _take(self, message: object) -> None:
+        current = self._current
+        if isinstance(message, Run):
+            current = self._current = _Current(message)
+            self.send(Taken(message.number))
+            self._loop.call_soon_threadsafe(self._jobs.put_nowait, current)
+        elif isinstance(message, Cancel):
+            if current is not None and current.number == message.number:
+                current.cancelled = True
+                self._loop.call_soon_threadsafe(_cancel_task, current)
+        elif isinstance(message, Quit):
+            self._loop.call_soon_threadsafe(self._jobs.put_nowait, None)
 
-    def serve(self) -> None:
-        """Run jobs until the parent closes the connection."""
+    def _report(self, current: _Current) -> None:
+        if current.reports:
+            self.send(Progress(current.reports.popleft()))
+
+    # ------------------------------------------------------------------------ in the main thread
+
+    def serve(self, handlers: dict[str, Handler]) -> None:
+        """Run jobs until the parent says quit."""
         asyncio.set_event_loop(self._loop)
-        self._send(Ready())
-        while True:
-            run = self._loop.run_until_complete(self._jobs.get())
-            self.cancelled = False
-            self._send(self._run(run))
+        self.send(Ready(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))
+        while (current := self._loop.run_until_complete(self._jobs.get())) is not None:
+            answer = self._run(handlers[current.job.type], current)
+            self._current = None
+            self.send(answer)
+        self._loop.close()
 
-    def _run(self, run: Run) -> Returned | Raised:
-        job = Job(run.fields, self)
-        function = self._handlers[job.type]
-        current_job.set(job)
+    def _run(self, function: Handler, current: _Current) -> Returned | Raised:
+        known = current_job.set(current.job)
         try:
             if is_async_callable(function):
-                self._task = self._loop.create_task(_awaited(cast("Awaitable[object]", function(job))))
-                value = self._loop.run_until_complete(self._task)
+                value = self._awaited(cast("Awaitable[object]", function(current.job)), current)
             else:
-                value = function(job)
+                value = function(current.job)
+                if inspect.isawaitable(value):
+                    raise never_ran(value)
+            return Returned(*encode_result(value))
         except BaseException as exc:  # noqa: BLE001 - whatever a handler raises is told to the parent
             return Raised(describe(exc), trace(exc), skips_retry(exc), _pickled(exc))
         finally:
-            self._task = None
-            sys.stdout.flush()
-        return Returned(*encode_result(value))
+            current_job.reset(known)
+            with contextlib.suppress(OSError, ValueError):  # the handler may have closed it
+                sys.stdout.flush()
+
+    def _awaited(self, awaitable: Awaitable[object], current: _Current) -> object:
+        current.task = self._loop.create_task(_as_coroutine(awaitable))
+        if current.cancelled:
+            current.task.cancel()
+        return self._loop.run_until_complete(current.task)
 
 
-async def _awaited(awaitable: Awaitable[object]) -> object:
+async def _as_coroutine(awaitable: Awaitable[object]) -> object:
     return await awaitable
+
+
+def _cancel_task(current: _Current) -> None:
+    if current.task is not None:
+        current.task.cancel()
 
 
 def _pickled(exc: BaseException) -> bytes:
     """Pickle an exception if it comes back the same; many do not, by the arguments of their constructors."""
     try:
         raw = pickle.dumps(exc)
-        if type(pickle.loads(raw)) is type(exc):
+        if len(raw) <= MAX_RESULT and type(pickle.loads(raw)) is type(exc):
             return raw
     except Exception:  # noqa: BLE001 - foreign code, and the text of the exception is sent anyway
         return b""
     return b""
 
 
-def main() -> None:
-    """Serve the parent; its socket is the descriptor named by the only argument."""
-    _die_with_parent()
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # the parent decides, also when a terminal signals the group
-    faulthandler.enable(all_threads=False)
-    faulthandler.register(signal.SIGUSR1, all_threads=False)  # the parent asks so for the stack of what hangs
-    connection = Connection(int(sys.argv[1]))
-    sys.argv[1:] = []
+# ------------------------------------------------------------------------------------- the program
+
+
+def main(descriptor: int, parent: int) -> None:
+    """Serve the parent process of that id, over a socket that is open under that descriptor."""
+    _die_with(parent)
+    connection = Connection(descriptor)
+    _set_signals(connection)
     try:
         set_up = receive(connection)
     except (EOFError, OSError):
         return
     assert isinstance(set_up, SetUp)
-    multiprocessing.spawn.prepare(set_up.main)
-    child = _Child(connection, pickle.loads(set_up.handlers))
+    child = _Child(connection)
+    records.set_up(child.send_record, set_up.log_levels)
+    try:
+        handlers = _load(set_up)
+    except BaseException as exc:  # noqa: BLE001 - importing runs foreign code; the parent decides what follows
+        child.send(NotReady(describe(exc), trace(exc)))
+        raise SystemExit(1) from None
     threading.Thread(target=child.listen, name="gqm parent", daemon=True).start()
-    child.serve()
+    child.serve(handlers)
 
 
-def _die_with_parent() -> None:
+def _load(set_up: SetUp) -> dict[str, Handler]:
+    # While this is set, a main program that starts processes whenever it is imported is told so.
+    process = multiprocessing.process.current_process()
+    process._inheriting = True  # type: ignore[attr-defined]  # as `multiprocessing.spawn` does it
+    try:
+        multiprocessing.spawn.prepare(set_up.main)
+        return cast("dict[str, Handler]", pickle.loads(set_up.handlers))
+    finally:
+        del process._inheriting  # type: ignore[attr-defined]
+
+
+def _set_signals(connection: Connection) -> None:
+    """Let the parent alone decide when to stop, also when a signal goes to all processes of a service."""
+    for number in _STOP_SIGNALS:
+        # A function and not SIG_IGN, which the programs that a handler starts would inherit.
+        signal.signal(number, _leave_it_to_the_parent)
+    faulthandler.enable(all_threads=False)
+    faulthandler.register(signal.SIGUSR1, all_threads=False)  # the parent asks so for the stack of what hangs
+
+    def in_fork() -> None:
+        # A process that a handler forks is none of the pool's: it must not keep the connection open.
+        connection.close()
+        records.forget()
+        for number in _STOP_SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+
+    os.register_at_fork(after_in_child=in_fork)
+
+
+def _leave_it_to_the_parent(number: int, frame: FrameType | None) -> None:
+    """Do nothing."""
+
+
+def _die_with(parent: int) -> None:
     """Ask Linux to kill this process with the thread that made it, even while a handler blocks Python."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-if __name__ == "__main__":
-    # Run the copy that other modules import, not this one: pickles name classes by their modules.
-    from gqm.engine.runners import child
-
-    child.main()
+    if os.getppid() != parent:  # it ended before that
+        os._exit(0)

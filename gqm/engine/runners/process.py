@@ -2,219 +2,197 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import multiprocessing.spawn
-import os
 import pickle
-import signal
-import socket
-import subprocess
-import sys
-import threading
-from collections import deque
-from multiprocessing.connection import Connection
-from queue import SimpleQueue
-from typing import TYPE_CHECKING, cast
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
-from gqm.engine.runners.thread import in_thread
-from gqm.engine.runners.wire import (
-    Cancel,
-    Origin,
-    ProcessDied,
-    Progress,
-    Raised,
-    Ready,
-    Remote,
-    Returned,
-    Run,
-    SetUp,
-    receive,
-    send,
-)
+from gqm.engine.attempt import Stop, begin
+from gqm.engine.runners import records
+from gqm.engine.runners.child_process import ChildProcess
+from gqm.engine.runners.wire import NotStarted, ProcessDied, SetUp
 from gqm.errors import RegistrationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from typing import IO
+    from collections.abc import Callable, Mapping, Sequence
 
     from gqm.engine.attempt import Attempt
     from gqm.engine.handlers import HandlerSpec
-    from gqm.engine.runners.thread import Threads
 
 log = logging.getLogger("gqm.engine")
 
-STDERR_LINES = 40
-RESPAWN_PAUSE_S = 1.0
-STACK_S = 0.05
+FIRST_PAUSE_S = 1.0
+MOST_PAUSE_S = 30.0
+"""A process that cannot start, or dies before its first job, is replaced after pauses that grow to this."""
+QUIT_S = 0.2
+"""What idle processes get to exit by themselves at a stop."""
+LAST_S = 1.5
+"""Longest wait for processes that were killed at a stop."""
+WAIT_S = 5.0
+"""A job that waits so long for a process goes back to its queue."""
+SLOW_IMPORT_S = 10.0
 
 
-class Child:
-    """One warm process."""
+class Crew:
+    """Keeps as many warm processes as the pool has slots. Everything happens on the loop."""
 
-    def __init__(self, name: str, set_up: bytes) -> None:
-        """Start the process; it imports its handlers while the caller goes on."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "gqm.engine.runners.child", str(theirs.fileno())],
-                stdin=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                pass_fds=(theirs.fileno(),),
-                start_new_session=True,
-            )
-        self._connection = Connection(ours.detach())
-        self._connection.send_bytes(set_up)
-        self._stderr: deque[str] = deque(maxlen=STDERR_LINES)
-        self._reader = threading.Thread(target=self._read_stderr, name=f"gqm {name} stderr", daemon=True)
-        self._reader.start()
-        self._killed = False
-        self._ended = threading.Lock()
-        self._status: tuple[int, int] | None = None
-
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        return self._process.pid
-
-    def _read_stderr(self) -> None:
-        stream = cast("IO[bytes]", self._process.stderr)
-        for line in stream:
-            text = line.decode("utf-8", "replace")
-            self._stderr.append(text)
-            sys.stderr.write(text)
-
-    def wait_ready(self) -> None:
-        """Wait until the handlers are imported. Raises `ProcessDied` if that fails."""
-        try:
-            message = receive(self._connection)
-        except (EOFError, OSError):
-            raise self._death() from None
-        assert isinstance(message, Ready)
-
-    def run(self, attempt: Attempt) -> Returned:
-        """Run a job to its end. Raises what the handler raised, or `ProcessDied`."""
-        try:
-            send(self._connection, Run(attempt.claim.fields))
-            while True:
-                message = receive(self._connection)
-                if isinstance(message, Progress):
-                    attempt.progress(message.text)
-                elif isinstance(message, Returned):
-                    return message
-                elif isinstance(message, Raised):
-                    raise _revived(message)
-        except (EOFError, OSError, pickle.UnpicklingError):
-            raise self._death() from None
-
-    def cancel(self) -> None:
-        """Tell the handler to stop."""
-        try:
-            send(self._connection, Cancel())
-        except OSError:
-            log.debug("process %d ended before it could be told to stop", self.pid)
-
-    def kill(self, *, after_stack: bool = False) -> None:
-        """End the process; ``after_stack`` gives it a moment to write its Python stack to stderr first."""
-        self._killed = True
-        if after_stack:
-            self._process.send_signal(signal.SIGUSR1)
-            threading.Timer(STACK_S, self._process.kill).start()
-        else:
-            self._process.kill()
-
-    def _death(self) -> ProcessDied:
-        with self._ended:
-            if self._status is None:
-                _, status, usage = os.wait4(self.pid, 0)
-                self._process.returncode = os.waitstatus_to_exitcode(status)
-                self._status = (self._process.returncode, usage.ru_maxrss)
-        code, peak = self._status
-        self._reader.join(timeout=1.0)
-        self._connection.close()
-        peak_bytes = peak if sys.platform == "darwin" else peak * 1024
-        lines = "".join(self._stderr) or "(nothing)\n"
-        details = f"peak memory {peak_bytes / 1_048_576:.0f} MiB\nlast lines of stderr:\n{lines}"
-        return ProcessDied(f"worker process exited: {_exit_text(code)}", details, killed=self._killed)
-
-
-def _exit_text(code: int) -> str:
-    if code >= 0:
-        return f"code {code}"
-    try:
-        return signal.Signals(-code).name
-    except ValueError:
-        return f"signal {-code}"
-
-
-def _revived(message: Raised) -> BaseException:
-    """Return the child's exception, or one that stands for it, with what it looked like there."""
-    exc: BaseException = Remote(message.text)
-    if message.error:
-        try:
-            exc = cast("BaseException", pickle.loads(message.error))
-        except Exception:  # noqa: BLE001 - foreign code; the text says what was raised
-            log.debug("an exception of a worker process could not be brought over")
-    exc.__gqm_origin__ = Origin(message.text, message.traceback, message.skip_retry)  # type: ignore[attr-defined]
-    return exc
-
-
-class Children:
-    """Keeps as many warm processes as the pool has slots."""
-
-    def __init__(self, name: str, slots: int, set_up: bytes) -> None:
-        self._name = name
-        self._slots = slots
+    def __init__(self, pool: str, size: int, set_up: SetUp, freed: Callable[[], None]) -> None:
+        """``freed`` is called whenever a process has become ready for its first job."""
+        self._pool = pool
+        self._size = size
         self._set_up = set_up
-        self._idle: SimpleQueue[Child | None] = SimpleQueue()
-        self._wanted: SimpleQueue[bool] = SimpleQueue()
-        self._all: set[Child] = set()
-        self._closed = threading.Event()
-        for _ in range(slots):
-            self._wanted.put(True)
+        self._freed = freed
         # One thread makes all of them and lives as long as the pool: Linux ends a child with the thread
         # that made it.
-        threading.Thread(target=self._raise_all, name=f"gqm {name} processes", daemon=True).start()
+        self._maker = ThreadPoolExecutor(1, thread_name_prefix=f"gqm {pool} processes")
+        self._all: set[ChildProcess] = set()
+        self._idle: list[ChildProcess] = []
+        self._waiting: dict[Attempt, asyncio.Future[ChildProcess]] = {}
+        self._keepers: list[asyncio.Task[None]] = []
+        self._closing = asyncio.Event()
+        self._first: asyncio.Future[None] | None = None
 
-    def _raise_all(self) -> None:
-        while self._wanted.get():
+    @property
+    def missing(self) -> int:
+        """How many of the processes are not ready to run jobs."""
+        return self._size - sum(child.usable for child in self._all)
+
+    async def start(self) -> None:
+        """Start all processes and wait for the first. Raises `RegistrationError` if that one cannot start."""
+        loop = asyncio.get_running_loop()
+        self._first = loop.create_future()
+        self._keepers = [loop.create_task(self._keep()) for _ in range(self._size)]
+        done, _ = await asyncio.wait([self._first], timeout=SLOW_IMPORT_S)
+        if not done:
+            log.warning("pool %r: its worker processes are still importing their handlers", self._pool)
+        await self._first
+
+    async def _keep(self) -> None:
+        """Keep one place filled until the pool is closed."""
+        pause_s = FIRST_PAUSE_S
+        while not self._closing.is_set():
             try:
-                child = Child(self._name, self._set_up)
-                self._all.add(child)
-                child.wait_ready()
-            except (ProcessDied, OSError) as exc:
-                if self._closed.is_set():
-                    return
-                log.error("pool %r: a worker process could not start: %s", self._name, exc)
-                if self._closed.wait(RESPAWN_PAUSE_S):
-                    return
-                self._wanted.put(True)
-            else:
-                self._idle.put(child)
+                useful = await self._one_life()
+            except Exception:
+                log.exception("pool %r: unexpected error while keeping a worker process", self._pool)
+                useful = False
+            if useful:
+                pause_s = FIRST_PAUSE_S
+                continue
+            try:
+                async with asyncio.timeout(pause_s):
+                    await self._closing.wait()
+            except TimeoutError:
+                pause_s = min(pause_s * 2, MOST_PAUSE_S)
 
-    def take(self) -> Child:
-        """Wait for a warm process. Raises `ProcessDied` once the pool is stopping."""
-        child = self._idle.get()
-        if child is None:
-            raise ProcessDied("worker process exited: the pool is stopping", "", killed=True)
-        return child
+    async def _one_life(self) -> bool:
+        """Start a process and wait for its end; returns whether it was of any use."""
+        try:
+            child = await ChildProcess.start(self._pool, self._set_up, self._maker)
+        except OSError as exc:
+            self._could_not_start(exc, "")
+            return False
+        self._all.add(child)
+        try:
+            if self._closing.is_set():
+                child.kill()
+            await child.ready()
+        except ProcessDied as exc:
+            self._could_not_start(exc, exc.details)
+        else:
+            self._works(child)
+        await child.ended()
+        self._is_gone(child)
+        return child.runs > 0
 
-    def give(self, child: Child) -> None:
-        """Give back a process that can take the next job."""
-        self._idle.put(child)
+    def _could_not_start(self, exc: Exception, details: str) -> None:
+        if self._closing.is_set():
+            return
+        if self._first is not None and not self._first.done():
+            text = f"pool {self._pool!r}: its worker processes cannot start: {exc}"
+            self._first.set_exception(RegistrationError(f"{text}\n{details}".rstrip()))
+        else:
+            log.error("pool %r: a worker process could not start: %s\n%s", self._pool, exc, details)
 
-    def died(self, child: Child) -> None:
-        """Replace a process that is gone."""
+    def _works(self, child: ChildProcess) -> None:
+        if self._first is not None and not self._first.done():
+            self._first.set_result(None)
+        self.give(child)
+        self._freed()
+
+    def _is_gone(self, child: ChildProcess) -> None:
         self._all.discard(child)
-        self._wanted.put(True)
+        if child in self._idle:
+            self._idle.remove(child)
+            if not self._closing.is_set():
+                log.warning("pool %r: an idle worker process has ended; it is replaced", self._pool)
 
-    def close(self) -> None:
-        """End all processes."""
-        self._closed.set()
-        self._wanted.put(False)
-        for _ in range(self._slots):
-            self._idle.put(None)
+    async def take(self, attempt: Attempt) -> ChildProcess:
+        """Wait for a warm process. Raises `NotStarted` if there is none in time, or the pool is closed."""
+        while self._idle:
+            child = self._idle.pop()
+            if child.usable:
+                return child
+        if self._closing.is_set():
+            raise NotStarted
+        waiting: asyncio.Future[ChildProcess] = asyncio.get_running_loop().create_future()
+        self._waiting[attempt] = waiting
+        try:
+            async with asyncio.timeout(WAIT_S):
+                return await waiting
+        except BaseException as exc:
+            if waiting.done() and not waiting.cancelled() and waiting.exception() is None:
+                self.give(waiting.result())  # it came in the very moment in which the wait was over
+            if isinstance(exc, TimeoutError):
+                raise NotStarted from None
+            raise
+        finally:
+            self._waiting.pop(attempt, None)
+
+    def give(self, child: ChildProcess) -> None:
+        """Give back a process, or a new one, to whoever waits for it."""
+        if child.busy or not child.usable:
+            return
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_result(child)
+                return
+        self._idle.append(child)
+
+    def let_go(self, attempt: Attempt) -> None:
+        """End the wait of an attempt for a process, if it waits."""
+        waiting = self._waiting.get(attempt)
+        if waiting is not None and not waiting.done():
+            waiting.set_exception(NotStarted())
+
+    async def close(self) -> None:
+        """End all processes: idle ones may exit by themselves, busy ones are killed."""
+        self._closing.set()
+        for attempt in list(self._waiting):
+            self.let_go(attempt)
+        if self._first is not None and not self._first.done():
+            self._first.set_exception(NotStarted())
+            self._first.exception()  # whoever waits gets it; if nobody does, that is right too
+        for child in list(self._all):
+            if child.usable and not child.busy:
+                child.quit()
+            else:
+                child.kill()
+        if self._keepers:
+            await self._end_keepers()
+        self._maker.shutdown(wait=False)
+
+    async def _end_keepers(self) -> None:
+        _, late = await asyncio.wait(self._keepers, timeout=QUIT_S)
+        if not late:
+            return
         for child in list(self._all):
             child.kill()
+        _, late = await asyncio.wait(late, timeout=LAST_S)
+        for keeper in late:
+            keeper.cancel()
 
 
 class ProcessRunner:
@@ -222,67 +200,78 @@ class ProcessRunner:
 
     max_grace_s = 1.0
 
-    def __init__(self, name: str, slots: int, specs: Sequence[HandlerSpec], threads: Threads) -> None:
-        """Start the processes. Raises `RegistrationError` if they could not import a handler."""
-        set_up = _pickled_set_up(name, {spec.type: spec.function for spec in specs})
-        self._children = Children(name, slots, set_up)
-        self._threads = threads
-        self._running: dict[Attempt, Child] = {}
+    def __init__(
+        self, pool: str, slots: int, specs: Sequence[HandlerSpec], freed: Callable[[], None]
+    ) -> None:
+        """Raises `RegistrationError` if a handler cannot be found from another process."""
+        self._crew = Crew(pool, slots, _set_up(pool, {spec.type: spec.function for spec in specs}), freed)
+        self._running: dict[Attempt, ChildProcess] = {}
+
+    @property
+    def missing(self) -> int:
+        """How many slots have no warm process."""
+        return self._crew.missing
+
+    async def start(self) -> None:
+        """Start the processes. Raises `RegistrationError` if they cannot import the handlers."""
+        await self._crew.start()
 
     async def run(self, attempt: Attempt) -> object:
-        """Run the handler in a process; a thread waits for it."""
-        return await in_thread(self._threads, attempt, lambda: self._run(attempt))
-
-    def _run(self, attempt: Attempt) -> Returned:
-        child = self._children.take()
-        self._running[attempt] = child
-        try:
-            if attempt.stop is not None:
-                child.cancel()
-            returned = child.run(attempt)
-        except ProcessDied:
-            self._children.died(child)
-            raise
-        except BaseException:
-            self._children.give(child)
-            raise
-        else:
-            self._children.give(child)
-            return returned
-        finally:
-            del self._running[attempt]
+        """Run the handler in a process. Raises `NotStarted` if none could be had."""
+        while True:
+            child = await self._crew.take(attempt)
+            self._running[attempt] = child
+            begin(attempt)  # again: it may have waited
+            try:
+                return await child.run(attempt)
+            except NotStarted:
+                if attempt.stop is not None:
+                    raise
+            finally:
+                del self._running[attempt]
+                self._crew.give(child)
 
     def tell_stop(self, attempt: Attempt) -> None:
         """Cancel an async handler, set ``job.cancelled`` of a `def` one."""
         child = self._running.get(attempt)
         if child is not None:
             child.cancel()
+        else:
+            self._crew.let_go(attempt)
 
     def end(self, attempt: Attempt) -> bool:
         """Kill the process."""
         child = self._running.get(attempt)
         if child is not None:
-            child.kill(after_stack=True)
+            child.kill(after_stack=attempt.stop is Stop.TIMEOUT)
         return True
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """End all processes."""
-        self._children.close()
+        await self._crew.close()
 
 
-def _pickled_set_up(pool: str, handlers: Mapping[str, object]) -> bytes:
-    main = multiprocessing.spawn.get_preparation_data("gqm child")
-    main.pop("authkey", None)  # not needed, and it refuses to be pickled
-    if not any(getattr(function, "__module__", "") == "__main__" for function in handlers.values()):
-        # Nothing is looked for in the main program, so it need not be imported again.
-        main.pop("init_main_from_name", None)
-        main.pop("init_main_from_path", None)
+def _set_up(pool: str, handlers: Mapping[str, object]) -> SetUp:
     for type_, function in handlers.items():
         try:
             pickle.dumps(function)
-        except (pickle.PicklingError, AttributeError, TypeError) as exc:
+        except Exception as exc:  # noqa: BLE001 - pickling runs foreign code
             raise RegistrationError(
                 f'pool {pool!r} has isolation "process", but its processes cannot import the handler of '
                 f"{type_!r}: {exc}; define it at the top of a module"
             ) from None
-    return pickle.dumps(SetUp(main, pickle.dumps(dict(handlers))))
+    pickled = pickle.dumps(dict(handlers))
+    try:
+        main = multiprocessing.spawn.get_preparation_data(f"gqm {pool}")
+    except RuntimeError:
+        raise RegistrationError(
+            "the main program starts the server whenever it is imported, so also in a worker process; "
+            "put the start under \"if __name__ == '__main__':\""
+        ) from None
+    main.pop("authkey", None)  # not needed, and it refuses to be pickled
+    main["sys_path"] = [place for place in main["sys_path"] if isinstance(place, str)]
+    if b"__main__" not in pickled:
+        # Nothing is looked for in the main program, so it need not be imported again.
+        main.pop("init_main_from_name", None)
+        main.pop("init_main_from_path", None)
+    return SetUp(main, pickled, records.levels())

@@ -128,6 +128,10 @@ class ThreadRunner:
     """Runs single handlers in the pool's threads; they are told to stop by ``job.cancelled`` alone."""
 
     max_grace_s = float("inf")
+    missing = 0
+
+    async def start(self) -> None:
+        """Nothing is to be made ready."""
 
     def __init__(self, threads: Threads) -> None:
         self._threads = threads
@@ -147,7 +151,7 @@ class ThreadRunner:
             self._threads.abandon(attempt.work)
         return False
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """The threads belong to the pool."""
 
 
