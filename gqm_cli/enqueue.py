@@ -130,6 +130,8 @@ def enqueue(
     """
     if at is not None and delay is not None:
         raise WrongUse("--at and --delay both say when; give one of them")
+    if unique and job_id is None:
+        raise WrongUse("--unique needs --id: two generated ids never clash")
     raw = _payload(payload)
     options = _options(
         queue=queue,

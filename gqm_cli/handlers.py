@@ -56,15 +56,15 @@ def register(modules: Iterable[ModuleType]) -> Registry:
 def _import(name: str, folder: str) -> ModuleType:
     try:
         return importlib.import_module(name)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as exc:  # a module may raise anything, also SystemExit
+    except (Exception, SystemExit) as exc:  # a module may also end the process
         raise HandlersBroken(name, _reason(name, exc, folder)) from exc
 
 
-def _reason(name: str, exc: BaseException, folder: str) -> str:
+def _reason(name: str, exc: Exception | SystemExit, folder: str) -> str:
     if isinstance(exc, ModuleNotFoundError) and exc.name and f"{name}.".startswith(f"{exc.name}."):
-        return f"there is no module {exc.name} in {folder} or among the installed ones; see app.handlers"
+        if name.endswith(".py"):
+            return f'not a module name; write it without .py, like "{name.removesuffix(".py")}"'
+        return f"there is no module {exc.name} in {folder}, nor an installed one"
     text = f"{type(exc).__name__}: {_message(exc)}".removesuffix(": ")
     place = _syntax_place(exc) or _deepest_place(name, exc.__traceback__)
     return f"{text} ({_shown(*place, folder)})" if place else text

@@ -46,6 +46,7 @@ class JSONFormatter(logging.Formatter):
     def __init__(self) -> None:
         super().__init__()
         self._server_id: Callable[[], str] = str
+        self._last_id = ""
 
     def name_server(self, server_id: Callable[[], str]) -> None:
         """Put the server's id into each record; ``server_id`` returns it, empty while there is none."""
@@ -59,9 +60,9 @@ class JSONFormatter(logging.Formatter):
             "level": _level_name(record).lower(),
             "event": getattr(record, "event", "log"),
         }
-        server_id = self._server_id()
-        if server_id:
-            found["server"] = server_id
+        self._last_id = self._server_id() or self._last_id  # the last records come when it has signed off
+        if self._last_id:
+            found["server"] = self._last_id
         found.update((name, _fact(record, name)) for name in _FACTS if _fact(record, name) is not None)
         if record.name.partition(".")[0] != "gqm":
             found["logger"] = record.name

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gqm_cli.diagnostics import FAILED, Session
+from gqm_cli.diagnostics import FAILED, Session, WrongUse
 from gqm_cli.options import ConfigArgument, ConfigFile, chosen_file
 
 
@@ -94,6 +94,9 @@ def run(
     """
     from gqm_cli.serving import Plan, serve
 
+    for name in handlers or ():
+        if not all(part.isidentifier() for part in name.split(".")):
+            raise WrongUse(f'--handlers {name}: not a module name; write it like "myapp.jobs"')
     session = ctx.find_object(Session) or Session()
     plan = Plan(
         chosen_file(config, config_option),
