@@ -164,7 +164,7 @@ class Judge(NamedTuple):
         """The process of the handler is gone: killed by us at the deadline, or by the job."""
         attempt.error = exc
         job, budget = attempt.job, attempt.claim.budget
-        if attempt.stop is Stop.TIMEOUT:
+        if attempt.stop is Stop.TIMEOUT and exc.killed:
             text = f"timeout after {attempt.timeout_s:g}s: process killed"
             attempt.error = JobTimeout(text)
             return self._settle(
@@ -346,7 +346,7 @@ def trace(exc: BaseException) -> str:
     if origin is not None:
         return origin.traceback
     tb = exc.__traceback__
-    while tb is not None and tb.tb_frame.f_globals.get("__name__", "").startswith("gqm.engine"):
+    while tb is not None and tb.tb_frame.f_globals.get("__name__", "").startswith(("gqm.engine", "asyncio.")):
         tb = tb.tb_next
     try:
         text = "".join(traceback.format_exception(type(exc), exc, tb))

@@ -49,7 +49,7 @@ STACK_S = 0.05
 """What a process gets to write its Python stack before it is killed."""
 REAP_S = 1.0
 """How long a killed process is waited for; only one that hangs in the kernel takes longer."""
-LAST_WORDS_S = 0.5
+LAST_WORDS_S = 0.2
 """How long the rest of stderr is waited for after the end."""
 
 
@@ -62,6 +62,8 @@ class ChildProcess(asyncio.Protocol):
         """Jobs that it was given so far."""
         self.doomed = False
         """Whether it was killed or told to quit: it must not be given another job."""
+        self.died_idle = False
+        """Whether it ended without being told to and without a job that it could have ended by."""
         self._pool = pool
         self._process = process
         self._frames = Frames()
@@ -141,6 +143,7 @@ class ChildProcess(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The process is gone, or as good as gone: without this connection it is of no use."""
+        self.died_idle = not self.doomed and not (self.busy and self._taken)
         self.doomed = True
         self._ending = asyncio.get_running_loop().create_task(self._end())
 

@@ -126,8 +126,8 @@ class Crew:
         self._all.discard(child)
         if child in self._idle:
             self._idle.remove(child)
-            if not self._closing.is_set():
-                log.warning("pool %r: an idle worker process has ended; it is replaced", self._pool)
+        if child.died_idle and not self._closing.is_set():
+            log.warning("pool %r: an idle worker process has ended; it is replaced", self._pool)
 
     async def take(self, attempt: Attempt) -> ChildProcess:
         """Wait for a warm process. Raises `NotStarted` if there is none in time, or the pool is closed."""
