@@ -17,7 +17,7 @@ from tests.support.servers import ServerFactory
 from tests.support.wait import eventually
 
 JOBS = """\
-import threading, time
+import logging, threading, time
 import gqm
 
 @gqm.handler("quick")
@@ -26,15 +26,18 @@ def quick(job: gqm.Job) -> int:
 
 @gqm.handler("slow")
 async def slow(job: gqm.Job) -> None:
+    logging.warning("began")
     import asyncio
     await asyncio.sleep(job.payload["s"])
 
 @gqm.handler("stubborn")
 def stubborn(job: gqm.Job) -> None:
+    logging.warning("began")
     threading.Event().wait(60)
 
 @gqm.handler("blocker")
 async def blocker(job: gqm.Job) -> None:
+    logging.warning("began")
     time.sleep(60)
 """
 
@@ -60,11 +63,6 @@ def started(running: Running) -> Running:
     return running
 
 
-def is_running(client: library.Client, job_id: str) -> bool:
-    job = client.get(job_id)
-    return job is not None and job.status == "processing"
-
-
 # ------------------------------------------------------------------------------------- running
 
 
@@ -87,7 +85,7 @@ def test_it_runs_jobs_until_a_signal(
 def test_a_running_job_may_finish(gqm: Gqm, client: library.Client, jobs: Path) -> None:
     running = started(gqm.start("run"))
     made = client.enqueue("slow", {"s": 1.0})
-    eventually(lambda: is_running(client, made.id), timeout=10)
+    running.says("began")
     running.signal(signal.SIGTERM)
     assert running.ends() == 0
     job = client.get(made.id)
@@ -105,7 +103,7 @@ def test_a_second_signal_cuts_it_short_and_hands_the_job_back(
 ) -> None:
     running = started(gqm.start("run"))
     made = client.enqueue(type_, {"s": 60})
-    eventually(lambda: is_running(client, made.id), timeout=10)
+    running.says("began")
     running.signal(signal.SIGINT)
     running.says("a second signal cancels them")
     running.signal(signal.SIGINT)
@@ -119,8 +117,8 @@ def test_signals_work_while_a_handler_blocks_the_event_loop(
     gqm: Gqm, client: library.Client, jobs: Path
 ) -> None:
     running = started(gqm.start("run"))
-    made = client.enqueue("blocker")
-    eventually(lambda: is_running(client, made.id), timeout=10)
+    client.enqueue("blocker")
+    running.says("began")
 
     def told_again() -> bool:
         running.signal(signal.SIGINT)
