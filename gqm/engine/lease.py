@@ -91,8 +91,11 @@ class Lease:
         following = time.monotonic() + interval_s
         while not self._ending.wait(max(0.0, following - time.monotonic())):
             following = max(following + interval_s, time.monotonic())
-            self._watch_loop()
+            if self._loop.is_closed():
+                log.error("the event loop ended without a stop of the server; its lease ends too")
+                return
             try:
+                self._watch_loop()
                 pulse = self._beat()
                 self._recovery.judge(pulse)
             except GQMError as exc:

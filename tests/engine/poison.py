@@ -91,6 +91,11 @@ class Frozen(Exception):
     reason: str
 
 
+class Sealed(Exception):
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{name} cannot be set")
+
+
 class Broken(Exception):
     def __str__(self) -> str:
         raise ValueError("no text")
@@ -104,6 +109,7 @@ def raises(job: gqm.Job) -> None:
         "plain": Plain("oops", 7),
         "two": NeedsTwo("a", "b"),
         "frozen": Frozen("cold"),
+        "sealed": Sealed("tight"),
         "broken": Broken(),
         "local": Local("here"),
         "exit": SystemExit(3),
@@ -181,6 +187,12 @@ def fat(job: gqm.Job) -> None:
 def endless_python(job: gqm.Job) -> None:
     while True:
         job.payload.get("x")
+
+
+def dies_late(job: gqm.Job) -> None:
+    while not job.cancelled:
+        time.sleep(0.01)
+    os._exit(7)
 
 
 def endless_c(job: gqm.Job) -> None:
@@ -262,7 +274,8 @@ def has_a_child(job: gqm.Job) -> None:
 
 def leaves_a_fork(job: gqm.Job) -> None:
     """Fork a process that leaves the group and keeps everything open, then hang."""
-    child = os.fork()
+    # The one of the C library calls none of Python's hooks.
+    child = ctypes.PyDLL(None).fork() if job.payload.get("how") == "c" else os.fork()
     if child == 0:
         os.setsid()
         time.sleep(20)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -20,6 +22,7 @@ import redis
 import gqm
 from gqm.keys import Keys
 from gqm.store.commands.operate import cancel
+from gqm.store.connect import plain_link
 from gqm.store.sync import Store
 from tests.engine import poison
 from tests.engine.running import Running, alive, children, running
@@ -40,6 +43,13 @@ def client(redis_socket: str, prefix: str) -> Iterator[gqm.Client]:
 def raw(redis_socket: str) -> Iterator[Any]:
     with redis.Redis(unix_socket_path=redis_socket, protocol=2) as raw:
         yield raw
+
+
+@pytest.fixture
+def store(redis_socket: str, prefix: str) -> Iterator[Store]:
+    store = Store(plain_link(Keys(prefix), "the test server", {"unix_socket_path": redis_socket}))
+    yield store
+    store.close()
 
 
 @pytest.fixture
@@ -147,6 +157,7 @@ def test_exceptions_are_stored_as_they_were(serve: Serve, client: gqm.Client, ty
         "plain": "Plain: oops",
         "two": "NeedsTwo: a and b",
         "frozen": "Frozen: ",
+        "sealed": "Sealed: tight",
         "broken": "Broken: (its message raised ValueError)",
         "local": "Local: here",
         "exit": "SystemExit: 3",
@@ -330,12 +341,12 @@ def test_memory_that_runs_out_fails_the_job_alone(serve: Serve, client: gqm.Clie
 
 
 def test_the_peak_memory_is_that_of_the_process(serve: Serve, client: gqm.Client) -> None:
+    ballast = b"x" * 250_000_000  # Linux hands the peak of this process down to its children
     with serve():
+        del ballast
         thin, fat = failed(client, "exit7"), failed(client, "fat")
-    assert int(fat.traceback.split()[2]) >= 300
-    assert thin.traceback.startswith("peak memory ")
-    # What Linux hands down from this process's own peak is no measure of the child's.
-    assert "below" in thin.traceback.splitlines()[0] or int(thin.traceback.split()[2]) < 200
+    assert re.match(r"peak memory (\d\d|below \d+) MiB\n", thin.traceback)
+    assert re.match(r"peak memory 3\d\d MiB\n", fat.traceback)
 
 
 @pytest.mark.fault(30)
@@ -401,6 +412,12 @@ def test_a_time_out_reaches_predicate_and_callbacks_as_job_timeout(serve: Serve,
     assert [type(exc) for exc in seen] == [gqm.JobTimeout, gqm.JobTimeout]
 
 
+def test_a_process_that_dies_by_itself_after_the_deadline_says_so(serve: Serve, client: gqm.Client) -> None:
+    with serve(job_timeout="200ms", grace_period="5s"):
+        job = failed(client, "dies_late")
+    assert (job.error, job.crashes) == ("worker process exited: code 7", 1)
+
+
 @pytest.mark.parametrize("type_", ["polite", "asleep", "sleeps"])
 def test_cancel_from_outside_stops_the_handler(
     serve: Serve, client: gqm.Client, store: Store, tmp_path: Path, type_: str
@@ -418,15 +435,6 @@ def test_cancel_from_outside_stops_the_handler(
         assert (after == before) is (type_ != "sleeps")  # who listens keeps the process
 
 
-@pytest.fixture
-def store(redis_socket: str, prefix: str) -> Iterator[Store]:
-    from gqm.store.connect import plain_link
-
-    store = Store(plain_link(Keys(prefix), "the test server", {"unix_socket_path": redis_socket}))
-    yield store
-    store.close()
-
-
 # ------------------------------------------------------------------------------ warm processes only
 
 
@@ -441,6 +449,35 @@ def test_nothing_is_claimed_for_a_process_that_is_not_warm(
         job = ended(client, waiting)
     # Its time-out began with its own start, not with that of the process.
     assert (job.status, job.attempt) == ("completed", 1)
+
+
+def test_waiting_for_a_process_does_not_count_as_running(
+    serve: Serve, client: gqm.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serve(job_timeout="1s", grace_period=0) as run:
+        (child,) = children()
+        os.kill(child, signal.SIGSTOP)
+        job_id = client.enqueue("sleeps", {"s": 0.6}).id
+        eventually(lambda: run.pool_record("p")["active_jobs"] == 1)
+        monkeypatch.setenv("GQM_TEST_SLOW_IMPORT_S", "0.6")
+        os.kill(child, signal.SIGKILL)  # before it took the job
+        job = ended(client, job_id)
+    assert (job.status, job.result, job.attempt, job.crashes) == ("completed", "slept", 1, 0)
+
+
+def test_a_job_that_gets_no_process_in_time_goes_back_uncounted(
+    serve: Serve, client: gqm.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serve(job_timeout="300ms", grace_period=0) as run:
+        (child,) = children()
+        os.kill(child, signal.SIGSTOP)
+        job_id = client.enqueue("echo", {"value": 1}).id
+        eventually(lambda: run.pool_record("p")["active_jobs"] == 1)
+        monkeypatch.setenv("GQM_TEST_SLOW_IMPORT_S", "1")
+        os.kill(child, signal.SIGKILL)
+        eventually(lambda: (job := client.get(job_id)) and job.status == "ready")
+        job = ended(client, job_id)
+    assert (job.status, job.attempt, job.retry_count, job.crashes) == ("completed", 1, 0, 0)
 
 
 def test_another_server_takes_over_while_processes_start(
@@ -628,8 +665,40 @@ def test_idle_processes_exit_like_programs_at_a_stop(
     monkeypatch.delitem(sys.modules, "at_exit")
 
 
+CARELESS = """
+import asyncio, sys, time, gqm
+from tests.engine import poison
+async def main():
+    server = gqm.Server(sys.argv[1], prefix=sys.argv[2])
+    server.handle("sleeps", poison.sleeps)
+    server.pool("p", ["*"], isolation="process", concurrency=2)
+    await server.start()
+    await asyncio.to_thread(sys.stdin.readline)
+asyncio.run(main())
+time.sleep(60)
+"""
+
+
+def test_no_process_outlives_a_loop_that_ends_without_a_stop(
+    client: gqm.Client, redis_socket: str, prefix: str, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-c", CARELESS, f"unix:{redis_socket}", prefix]
+    with _Program(command, cwd=ROOT, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        client.enqueue("sleeps", {"mark": str(tmp_path / "mark")})
+        await_mark(tmp_path / "mark")
+        found = children(process.pid)
+        assert found
+        assert process.stdin is not None
+        assert process.stderr is not None
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        eventually(lambda: not any(alive(pid) for pid in found), 3)
+        # Nor does the lease, so that the jobs run elsewhere.
+        assert any(b"its lease ends too" in line for line in iter(process.stderr.readline, b""))
+
+
 @pytest.mark.parametrize("type_", ["sleeps", "endless_c"])
-def test_no_process_outlives_an_engine_killed_with_minus_9(
+def test_no_process_outlives_an_an_engine_killed_with_minus_9(
     client: gqm.Client, redis_socket: str, prefix: str, tmp_path: Path, type_: str
 ) -> None:
     code = (
@@ -659,14 +728,14 @@ def test_what_a_handler_started_goes_with_its_process(
             eventually(lambda pid=grandchild: not alive(pid), 3)
 
 
-@pytest.mark.parametrize("die", [True, False])
+@pytest.mark.parametrize(("die", "how"), [(True, "python"), (False, "python"), (False, "c")])
 def test_a_forked_process_that_goes_its_own_way_holds_no_slot(
-    serve: Serve, client: gqm.Client, tmp_path: Path, die: bool
+    serve: Serve, client: gqm.Client, tmp_path: Path, die: bool, how: str
 ) -> None:
     mark = tmp_path / "mark"
     with serve(job_timeout="500ms", grace_period=0):
         begun = time.monotonic()
-        job = failed(client, "leaves_a_fork", {"mark": str(mark), "die": die})
+        job = failed(client, "leaves_a_fork", {"mark": str(mark), "die": die, "how": how})
         assert time.monotonic() - begun < 3
         assert client.wait(client.enqueue("echo", {"value": 1}).id, 10) == 1
     assert job.error == ("worker process exited: code 7" if die else "timeout after 0.5s: process killed")
@@ -732,8 +801,6 @@ def test_levels_of_the_engine_hold_in_its_processes(
 def test_a_pool_with_100_abandoned_threads_claims_no_more(
     redis_socket: str, prefix: str, client: gqm.Client, raw: Any
 ) -> None:
-    import threading
-
     leave = threading.Event()
     server = gqm.Server(f"unix:{redis_socket}", prefix=prefix, shutdown_timeout=0)
     server.handle("stuck", lambda job: leave.wait(30) and None)

@@ -190,6 +190,7 @@ def _pickled(exc: BaseException) -> bytes:
 def main(descriptor: int, parent: int) -> None:
     """Serve the parent process of that id, over a socket that is open under that descriptor."""
     _die_with(parent)
+    os.set_inheritable(descriptor, False)  # programs that handlers start have no part in it
     connection = Connection(descriptor)
     _set_signals(connection)
     try:

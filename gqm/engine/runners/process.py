@@ -96,16 +96,23 @@ class Crew:
             return False
         self._all.add(child)
         try:
-            if self._closing.is_set():
-                child.kill()
+            await self._live(child)
+        except asyncio.CancelledError:  # the loop ends without a stop of the pool
+            child.kill()
+            raise
+        self._is_gone(child)
+        return child.runs > 0
+
+    async def _live(self, child: ChildProcess) -> None:
+        if self._closing.is_set():
+            child.kill()
+        try:
             await child.ready()
         except ProcessDied as exc:
             self._could_not_start(exc, exc.details)
         else:
             self._works(child)
         await child.ended()
-        self._is_gone(child)
-        return child.runs > 0
 
     def _could_not_start(self, exc: Exception, details: str) -> None:
         if self._closing.is_set():
