@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from gqm.config import Config, load_config, parse_config
     from gqm.engine.attempt import current_job
     from gqm.engine.handlers import handler
+    from gqm.engine.joblog import JobLogFilter
     from gqm.errors import (
         BatchTooLarge,
         ConfigError,
@@ -46,6 +47,7 @@ _PLACES = {
     "gqm.config": ("Config", "load_config", "parse_config"),
     "gqm.engine.attempt": ("current_job",),
     "gqm.engine.handlers": ("handler",),
+    "gqm.engine.joblog": ("JobLogFilter",),
     "gqm.errors": (
         "BatchTooLarge",
         "ConfigError",
@@ -91,6 +93,7 @@ __all__ = [
     "Item",
     "Job",
     "JobFailed",
+    "JobLogFilter",
     "JobNotFound",
     "JobStateError",
     "JobTimeout",
