@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING
 
 from gqm.engine.core import Summary
+from gqm.engine.runners.child_process import exit_text
 from gqm.errors import GQMError, StartFailed
 from gqm.store.commands.lease import reap_server
 from gqm.store.commands.servers import lease_score
@@ -272,14 +273,15 @@ class Supervisor:
             self._died(place, process.exitcode, server_id, recovered)
 
     def _died(self, place: _Place, code: int | None, server_id: str, recovered: int) -> None:
-        what = f"engine process {place.number} ended with {_exit_text(code)}"
+        what = f"engine process {place.number} ended with {exit_text(code or 0)}"
         failure = place.failure
         if self._starting:
             text = failure.text if failure else f"{what} before it had started"
             self._failure = StartFailed(text, error=failure.error if failure else "")
             return
-        if server_id or not self.server_ids:
-            # One that could not even start does not count while others run: they go on with what they have.
+        # What cannot start does not end the others: they go on with the code they have.
+        could_not_start = not server_id and (failure is not None or not place.released)
+        if not could_not_start or not self.server_ids:
             self._deaths.append(time.monotonic())
         if len(self._deaths) == MAX_DEATHS and self._deaths[-1] - self._deaths[0] < STEADY_S:
             text = f"{MAX_DEATHS} engine processes died within {STEADY_S:.0f} s; the last: {what}"
@@ -389,12 +391,3 @@ class Supervisor:
         else:
             self._signals += 1
         os.write(self._wake_write, b"x")
-
-
-def _exit_text(code: int | None) -> str:
-    if code is None or code >= 0:
-        return f"exit code {code}"
-    try:
-        return signal.Signals(-code).name
-    except ValueError:
-        return f"signal {-code}"

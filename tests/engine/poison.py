@@ -232,6 +232,12 @@ def sleeps(job: gqm.Job) -> str:
     return "slept"
 
 
+async def blocks(job: gqm.Job) -> None:
+    """Block the event loop; nothing but the end of its process ends this."""
+    mark(job, "running")
+    endless_c(job)
+
+
 def reports(job: gqm.Job) -> None:
     for step in range(1, 51):
         job.progress(step, 50, f"step {step}")
