@@ -24,6 +24,27 @@ class Gqm(Program):
         Entry("check", "check:check", "Start", "Find every mistake in a configuration file"),
         Entry("run", "run:run", "Start", "Run jobs until a signal stops it"),
         Entry("enqueue", "enqueue:enqueue", "Jobs", "Enqueue a job"),
+        Entry(
+            "set-password",
+            "users:set_password",
+            "Access",
+            "Set a user's password, or add a user",
+            secret=True,
+        ),
+        Entry("remove-user", "users:remove_user", "Access", "Remove a user"),
+        Entry("list-users", "users:list_users", "Access", "List the users"),
+        Entry("add-api-key", "api_keys:add_api_key", "Access", "Add an API key and print it", secret=True),
+        Entry("revoke-api-key", "api_keys:revoke_api_key", "Access", "Remove an API key"),
+        Entry("list-api-keys", "api_keys:list_api_keys", "Access", "List the API keys"),
+        Entry(
+            "hash-password",
+            "users:hash_password_command",
+            "Access",
+            "Print the hash of a password",
+            secret=True,
+        ),
+        Entry("generate-api-key", "api_keys:generate_api_key", "Access", "Print a new API key"),
+        Entry("reset-password", "users:set_password", "Access", "As set-password", hidden=True, secret=True),
         Entry("version", "version:version", "About", "Show the version"),
     )
 

@@ -60,16 +60,15 @@ class Command(TyperCommand):
         return ctx.args
 
     def _surplus(self, ctx: Context) -> str:
-        command = ctx.command_path
-        if self.secret:
-            takes = (
-                "only one argument" if any(_is_argument(param) for param in self.params) else "no argument"
-            )
-            return (
-                f"{ctx.info_name} takes {takes}: it would show in the process list; use the prompt or --stdin"
-            )
-        extra = " ".join(printable(arg) for arg in ctx.args)
-        return f'unexpected argument {extra}; see "{command} --help"'
+        if not self.secret:
+            extra = " ".join(printable(arg) for arg in ctx.args)
+            return f'unexpected argument {extra}; see "{ctx.command_path} --help"'
+        options = [name for param in self.get_params(ctx) for name in param.opts]
+        near = [word for arg in ctx.args for word in get_close_matches(arg, options, n=1)]
+        if near:
+            return f'unknown option; did you mean "{near[0]}"?'
+        takes = "one argument" if any(_is_argument(param) for param in self.params) else "no argument"
+        return f"{ctx.info_name} takes {takes}: it would show in the process list; use the prompt or --stdin"
 
     def format_help(self, ctx: Context, formatter: HelpFormatter) -> None:
         """Write usage, description, arguments, options and examples."""

@@ -1,0 +1,50 @@
+"""What the commands that edit a configuration file share: names, and the report at the end."""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+
+from gqm_cli.diagnostics import WrongUse
+from gqm_cli.output import note, printable
+
+if TYPE_CHECKING:
+    from gqm.config.formats import Format
+    from gqm_cli.config_file import Written
+
+RESTART = "restart running servers for it to take effect"
+
+
+class Role(enum.StrEnum):
+    """What somebody may do."""
+
+    ADMIN = "admin"
+    VIEWER = "viewer"
+
+
+Yes: TypeAlias = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+
+
+def given_name(what: str, argument: str | None, option: str | None, form: Format) -> str:
+    """Return the name that a command line gives, as an argument or as an option. Raises `WrongUse`."""
+    if argument is not None and option is not None and argument != option:
+        raise WrongUse(f"{what} is given twice: {argument} and {option}")
+    name = argument if argument is not None else option
+    if name is None:
+        raise WrongUse(f"{what} is missing; give it as the argument or as --{what.lower()}")
+    if not form.accepts(name):
+        raise WrongUse(f'{what} "{name[:80]}": {form.text}')
+    return name
+
+
+def report(file: str, written: Written, *lines: str) -> None:
+    """Tell on stderr what was done to a file, and what is still left to do with it."""
+    for line in lines:
+        note(printable(line))
+    if written.narrowed:
+        note(printable(f"{file} can now be read by its owner only (mode 0600)"))
+    for problem in written.left:
+        note(str(problem))
+    note(RESTART)
