@@ -1,0 +1,1 @@
+"""What the terminal UI knows and decides, without a terminal: nothing in here imports Textual."""

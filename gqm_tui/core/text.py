@@ -1,0 +1,88 @@
+"""The only way from server text to the terminal: control codes and hidden marks become visible signs."""
+
+import unicodedata
+
+from rich.cells import cell_len
+
+MAX_CELLS = 512
+MAX_COMBINING = 4
+_PICTURES = 0x2400
+_DELETE = 0x7F
+_INVISIBLE = frozenset({"Cf", "Zl", "Zp"})
+
+
+def _shown(char: str) -> str:
+    """Give the harmless stand-in of one character, or the character itself."""
+    code = ord(char)
+    if code < 0x20:
+        return chr(_PICTURES + code)
+    if code == _DELETE:
+        return "\u2421"
+    category = unicodedata.category(char)
+    if category in {"Cc", "Cs"}:
+        return "\ufffd"
+    if category in _INVISIBLE:
+        return f"‹U+{code:04X}›"
+    return char
+
+
+def safe(text: str) -> str:
+    """Return text with nothing a terminal would obey, hide or reorder.
+
+    C0 controls and DEL become their control pictures, C1 controls and lone surrogates the replacement
+    character, formatting and separator characters (bidirectional controls, zero-width characters) their code
+    point in brackets. At most four combining marks stay on one base, since more run over the lines around it.
+    """
+    out: list[str] = []
+    marks = 0
+    for char in text:
+        if unicodedata.combining(char):
+            marks += 1
+            if marks > MAX_COMBINING:
+                continue
+        else:
+            marks = 0
+        out.append(_shown(char))
+    return "".join(out)
+
+
+def _head(text: str, cells: int) -> str:
+    used = 0
+    for index, char in enumerate(text):
+        used += cell_len(char)
+        if used > cells:
+            return text[:index]
+    return text
+
+
+def fit(text: str, cells: int) -> str:
+    """Return text made safe and cut to a width in terminal cells; a cut one ends in an ellipsis.
+
+    Only the part that can show is looked at, so a huge text costs no more than a short one.
+    """
+    limit = min(cells, MAX_CELLS)
+    if limit <= 0:
+        return ""
+    # A visible character brings at most four marks; anything past this bound can never be shown.
+    clean = safe(text[: limit * (MAX_COMBINING + 1) + 1])
+    if cell_len(clean) <= limit and len(text) <= limit * (MAX_COMBINING + 1) + 1:
+        return clean
+    return _head(clean, limit - 1) + "…"
+
+
+def fit_middle(text: str, cells: int) -> str:
+    """Return an id made safe and cut in its middle, since the head of a version 7 id is only a clock."""
+    limit = min(cells, MAX_CELLS)
+    clean = safe(text)
+    if cell_len(clean) <= limit:
+        return clean
+    if limit <= 1:
+        return "…"[:limit]
+    head = (limit - 1) * 2 // 5
+    tail = _head(clean[::-1], limit - 1 - head)[::-1]
+    return f"{_head(clean, head)}…{tail}"
+
+
+def csv_cell(text: str) -> str:
+    """Return text that a spreadsheet does not take for a formula."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
