@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 from gqm_tui.core.query import Query, QueryError, Value, parse
 
 COLUMNS = ("name", "state", "oldest", "ready", "fail")
-ROW: dict[str, Value] = {"name": "billing eu", "state": "paused", "oldest": 900.0, "ready": 31_204, "fail": None}
+ROW: dict[str, Value] = {
+    "name": "billing eu",
+    "state": "paused",
+    "oldest": 900.0,
+    "ready": 31_204,
+    "fail": None,
+}
 
 
 @pytest.mark.fault(13)
