@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from gqm.engine.claiming import LookAhead, Turns
@@ -69,6 +69,7 @@ class Pool:
         self._stopping = False
         self._busy: frozenset[str] = frozenset()
         self._skip_log = 0.0
+        self._stuck_logged = False
         self.slots = Slots(plan, shared, self._ahead, self._room)
         self._claim_plan = ClaimPlan(
             shared.server_id,
@@ -110,12 +111,14 @@ class Pool:
             self._room.clear()
             await self._room.wait()
             return
-        keys = self._shared.store.keys
+        plan, turns = self._open_queues(n)
+        if not plan.queues:
+            await asyncio.sleep(BROKEN_RETRY_S)
+            return
         # A claim is as old as its call: the answer may have lain unread while something blocked the loop.
         sent = time.monotonic()
-        claimed = await self._shared.store.run(
-            claim(keys, self._claim_plan, new_nonce(), n, self._turns.next(n))
-        )
+        store = self._shared.store
+        claimed = await store.run(claim(store.keys, plan, new_nonce(), n, turns))
         self._note(claimed)
         if self._stopping:
             self.slots.refuse(claimed)
@@ -126,9 +129,25 @@ class Pool:
         if len(claimed.jobs) < n and not claimed.more:
             await self._sleep(claimed)
 
+    def _open_queues(self, n: int) -> tuple[ClaimPlan, Sequence[int]]:
+        """Return what to claim from, and the turns: not from queues whose jobs could not be settled."""
+        broken = self._shared.settler.broken
+        if broken.isdisjoint(self.plan.queues):
+            return self._claim_plan, self._turns.next(n)
+        queues = tuple(entry for entry in self._claim_plan.queues if entry[0] not in broken)
+        return replace(self._claim_plan, queues=queues), ()
+
     def _held_back(self) -> bool:
         """Whether the pool must not claim at present although it has room."""
         shared = self._shared
+        if self.stuck and not self._stuck_logged:
+            log.error(
+                "pool %r: %d handlers never came back; it claims no more until some do",
+                self.plan.name,
+                self.slots.abandoned,
+                extra={"event": "pool_stuck", "pool": self.plan.name},
+            )
+        self._stuck_logged = self.stuck
         return not shared.lease.alive() or shared.settler.backlog > MAX_BACKLOG or self.stuck
 
     async def _sleep(self, claimed: Claimed) -> None:
@@ -137,8 +156,10 @@ class Pool:
         self._busy = frozenset(claimed.passed)
         waiters, keys = self._shared.waiters, self._shared.store.keys
         limit_s: float | None = BUSY_RETRY_S if self._busy else None
+        broken = self._shared.settler.broken
         for queue in self.plan.queues:
-            if keys.ready(queue) in claimed.broken or keys.processing(queue) in claimed.broken:
+            names = {keys.ready(queue), keys.processing(queue)}
+            if queue in broken or not names.isdisjoint(claimed.broken):
                 limit_s = limit_s or BROKEN_RETRY_S
             elif queue in claimed.paused:
                 waiters.listen_paused(queue, self._wake)
@@ -151,6 +172,7 @@ class Pool:
             return
         finally:
             self._busy = frozenset()
+            waiters.unlisten(self.plan.queues, self._wake)
 
     def other_claimed(self, queues: Sequence[str]) -> None:
         """Another pool took jobs: a queue that held only its types may hold ours now."""

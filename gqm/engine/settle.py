@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from gqm.engine.outage import Outage
-from gqm.errors import GQMError
+from gqm.errors import StoreError
 from gqm.store.command import Command
 from gqm.store.commands import settle as commands
 from gqm.store.commands.claim import return_unstarted
 from gqm.store.commands.settle import MAX_SETTLE, MAX_SETTLE_BYTES, Burial, Completion, RetryLater
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from gqm.engine.attempt import Outcome
     from gqm.store.aio import AsyncStore
@@ -68,6 +68,8 @@ class Settler:
         self._lanes: dict[str, _Lane] = {}
         self.backlog = 0
         """Outcomes not yet written."""
+        self.broken: set[str] = set()
+        """Queues whose outcomes Redis refuses, because a key has a wrong type."""
 
     def submit(self, outcome: Outcome | Return, told: Callable[[bool], None] | None = None) -> None:
         """Take an outcome; ``told`` is called once it is written: True if the claim was still ours."""
@@ -90,13 +92,20 @@ class Settler:
         for lane in self._lanes.values():
             if lane.task is not None:
                 lane.task.cancel()
+            for items in lane.pending.values():
+                _tell_all(items)
+                items.clear()
         return self.backlog
 
     async def _write(self, lane: _Lane) -> None:
         try:
             while kind := next((kind for kind, items in lane.pending.items() if items), None):
-                batch = _take(lane.pending[kind])
-                answers = await self._send(lane, kind, [item for item, _ in batch])
+                batch = _take(kind, lane.pending[kind])
+                try:
+                    answers = await self._send(lane, kind, [item for item, _ in batch])
+                except asyncio.CancelledError:
+                    _tell_all(batch)
+                    raise
                 self.backlog -= len(batch)
                 for (item, told), answer in zip(batch, answers, strict=True):
                     self._tell(item, told, answer)
@@ -107,11 +116,13 @@ class Settler:
         while True:
             try:
                 answers = await self._store.run(self._command(lane.queue, kind, items))
-            except GQMError as exc:
-                # Nothing else may be done with an outcome than writing it, also if a key has a wrong type.
+            except Exception as exc:  # noqa: BLE001 - nothing else may be done with an outcome than writing it
+                if isinstance(exc, StoreError):
+                    self.broken.add(lane.queue)
                 await lane.outage.pause(exc)
             else:
                 lane.outage.over()
+                self.broken.discard(lane.queue)
                 return answers
 
     def _command(self, queue: str, kind: type, items: list[Outcome | Return]) -> Command[list[int]]:
@@ -145,8 +156,18 @@ class Settler:
             told(answer != 0)
 
 
-def _take(items: deque[Entry]) -> list[Entry]:
+def _tell_all(entries: Iterable[Entry]) -> None:
+    """Tell everybody who waits that his outcome will not be written."""
+    for _, told in entries:
+        if told is not None:
+            told(False)
+
+
+def _take(kind: type, items: deque[Entry]) -> list[Entry]:
     """Take as many as one call may carry, at least one."""
+    if kind is Return and len(items) > MAX_SETTLE:
+        # They go to the front of the queue: what was claimed first is handed back last.
+        return [items.pop() for _ in range(MAX_SETTLE)][::-1]
     if len(items) <= MAX_SETTLE and not any(type(item) is Completion and item.result for item, _ in items):
         batch = list(items)
         items.clear()

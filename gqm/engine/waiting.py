@@ -11,6 +11,8 @@ from gqm.errors import GQMError
 from gqm.store.commands.claim import are_paused, wait_ready
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from gqm.store.aio import AsyncStore
 
 log = logging.getLogger("gqm.engine")
@@ -45,6 +47,16 @@ class Waiters:
         if self._pause_task is None:
             self._pause_task = asyncio.get_running_loop().create_task(self._watch_paused())
 
+    def unlisten(self, queues: Iterable[str], event: asyncio.Event) -> None:
+        """The owner of the event is awake: a waiter without listeners ends at its next answer."""
+        for listeners in (self._listeners, self._paused):
+            for queue in queues:
+                events = listeners.get(queue)
+                if events is not None:
+                    events.discard(event)
+                    if not events:
+                        del listeners[queue]
+
     def wake(self, queue: str) -> None:
         """Wake everybody who listens to a queue."""
         for listeners in (self._listeners, self._paused):
@@ -61,7 +73,7 @@ class Waiters:
     async def _wait(self, queue: str) -> None:
         outage = Outage(f"waiting for jobs of queue {queue!r}")
         try:
-            while self._listeners.get(queue):
+            while queue in self._listeners:
                 try:
                     ready = await self._store.run(wait_ready(self._store.keys, queue, BLOCK_S))
                 except GQMError as exc:
@@ -80,6 +92,8 @@ class Waiters:
             while self._paused:
                 await asyncio.sleep(PAUSE_CHECK_S)
                 queues = list(self._paused)
+                if not queues:
+                    return
                 try:
                     paused = await self._store.run(are_paused(self._store.keys, queues))
                 except GQMError as exc:
