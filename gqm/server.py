@@ -86,6 +86,19 @@ class PoolOptions(TypedDict, total=False):
     retry: RetryOptions
 
 
+class CronOptions(TypedDict, total=False):
+    """Keyword options of `Server.schedule`: the keys of ``scheduler.cron_entries[]`` of the configuration."""
+
+    name: str
+    timezone: str
+    queue: str
+    payload: Mapping[str, object] | str
+    timeout: float | str | timedelta
+    max_retry: int
+    overlap_policy: Literal["skip", "allow", "replace"]
+    enabled: bool
+
+
 class Server:
     """Runs jobs in this process.
 
@@ -210,6 +223,19 @@ class Server:
         config = merge(self._config, {"queues": list(options.get("queues", ())), "pools": [pool]})
         plan_pools(config, self._registry)
         self._config = config
+
+    def schedule(self, id: str, cron_expr: str, job_type: str, **options: Unpack[CronOptions]) -> None:
+        """Enqueue a job of a type whenever a cron expression says so, once over all servers.
+
+        ``cron_expr`` is ``sec min hour dom month dow``, or five fields without seconds; its ``timezone`` is
+        an IANA name, the server's if none is given. While a job of an earlier time lives, ``overlap_policy``
+        skips the time, allows both, or stops the earlier job (``"replace"``). The queue is declared by naming
+        it. Raises `ConfigError` or `RegistrationError`; then nothing is changed.
+        """
+        self._refuse_after_start("schedule")
+        entry = {"id": id, "cron_expr": cron_expr, "job_type": job_type, **options}
+        queues = [options["queue"]] if "queue" in options else []
+        self._config = merge(self._config, {"queues": queues, "scheduler.cron_entries": [entry]})
 
     def _refuse_after_start(self, what: str) -> None:
         if self._starting or self._engine is not None:

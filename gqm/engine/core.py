@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from gqm import __version__
 from gqm.engine.control import Message, listen
+from gqm.engine.cron import Cron
 from gqm.engine.host import host_id, hostname, process_start
 from gqm.engine.lease import Lease
 from gqm.engine.plan import plan_pools
@@ -83,7 +84,7 @@ class Engine:
         self._pool_tasks: list[asyncio.Task[None]] = []
         self._hurry = asyncio.Event()
         self._stopping = False
-        self._identity = _identity(self, [])
+        self._identity = _identity(self, [entry.id for entry in config.scheduler.cron_entries])
 
     # ------------------------------------------------------------------------------------ start
 
@@ -102,6 +103,7 @@ class Engine:
             await self._shared.lease.start()
             undo.push_async_callback(self._shared.lease.stop)
             undo.push_async_callback(self._shared.waiters.close)
+            await self._cron.register()
             for work in self._background():
                 undo.push_async_callback(_end_task, loop.create_task(work))
             self._undo = undo.pop_all()
@@ -145,6 +147,7 @@ class Engine:
             on_claimed=self._claimed,
         )
         self._pools = [Pool(plan, self._shared) for plan in self.plans]
+        self._cron = Cron(store, self.config.scheduler, failure_ttl=failure_ttl)
 
     def _background(self) -> list[Coroutine[None, None, None]]:
         store, scheduler = self._shared.store, self.config.scheduler
@@ -158,7 +161,8 @@ class Engine:
             repeat("storing progress", PROGRESS_EVERY_S, self._store_progress),
         ]
         if scheduler.enabled:
-            work += [self._promoter.run(), repeat("sweeping", SWEEP_EVERY_S, sweeps.whole_pass)]
+            work += [self._promoter.run(), self._cron.run()]
+            work.append(repeat("sweeping", SWEEP_EVERY_S, sweeps.whole_pass))
         return work
 
     # ---------------------------------------------------------------------------------- running
@@ -179,6 +183,8 @@ class Engine:
                 self._shared.waiters.wake(message.queue)
             case "due":
                 self._promoter.due(message.at)
+            case "cron":
+                self._cron.changed(message.id)
 
     async def _announce(self) -> None:
         store = self._shared.store
