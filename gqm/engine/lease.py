@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 import threading
 import time
 import traceback
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from gqm.engine.recovery import Recovery
@@ -14,8 +16,7 @@ from gqm.errors import GQMError
 from gqm.store.commands.lease import Beat, Pulse, heartbeat, leave
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from gqm.store.sync import Store
 
@@ -24,6 +25,8 @@ log = logging.getLogger("gqm.engine")
 SAFE_SHARE = 0.8
 """Share of ``lease_ttl`` after which a process that could not renew stops claiming."""
 BLOCKED_AFTER_S = 5.0
+LEAVE_LIMIT_S = 0.5
+"""How long a stop waits for Redis to take the server out of the registries."""
 
 
 class Subject(Protocol):
@@ -59,7 +62,7 @@ class Lease:
         self._begun = time.monotonic()
         self._safe_until = 0.0
         self._ending = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._left = asyncio.Event()
         self._loop_thread = 0
         self._asked_at = 0.0
         self._blocked_logged = False
@@ -77,16 +80,33 @@ class Lease:
     async def start(self) -> None:
         """Register with a first beat, then go on in a thread. Raises what the first beat raises."""
         self._loop_thread = threading.get_ident()
-        await self._loop.run_in_executor(None, self._beat)
-        self._thread = threading.Thread(target=self._main, name="gqm heartbeat", daemon=True)
-        self._thread.start()
+        try:
+            await self._loop.run_in_executor(None, self._beat)
+        except BaseException:
+            self._store.close()
+            raise
+        threading.Thread(target=self._main, name="gqm heartbeat", daemon=True).start()
 
     async def stop(self) -> None:
-        """End the thread, take the server out of all registries; left-over claims are recovered at once."""
+        """End the thread, take the server out of all registries; left-over claims are recovered at once.
+
+        Redis may not answer: then the lease ends by itself, and the stop does not wait for it.
+        """
         self._ending.set()
-        await self._loop.run_in_executor(None, self._leave)
+        try:
+            async with asyncio.timeout(LEAVE_LIMIT_S):
+                await self._left.wait()
+        except TimeoutError:
+            log.warning("could not sign off in time, others will notice when the lease ends")
 
     def _main(self) -> None:
+        self._beat_until_told()
+        if self._ending.is_set():
+            self._leave()
+        self._store.close()
+        self._tell_loop(self._left.set)
+
+    def _beat_until_told(self) -> None:
         interval_s = self._ttl_s / 5
         following = time.monotonic() + interval_s
         while not self._ending.wait(max(0.0, following - time.monotonic())):
@@ -120,16 +140,20 @@ class Lease:
         pulse = self._store.run(heartbeat(self._store.keys, beat))
         self._safe_until = sent + SAFE_SHARE * self._ttl_s
         if pulse.lost:
-            self._loop.call_soon_threadsafe(subject.claims_lost, pulse.lost)
+            self._tell_loop(partial(subject.claims_lost, pulse.lost))
         if pulse.returned:
             log.warning(
                 "heartbeat: %d claims whose answer was lost went back to their queues", len(pulse.returned)
             )
         return pulse
 
+    def _tell_loop(self, function: Callable[[], None]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(function)
+        except RuntimeError:
+            log.debug("the event loop was closed")
+
     def _leave(self) -> None:
-        if self._thread is not None:
-            self._thread.join(timeout=self._ttl_s)
         workers = [worker for worker, _ in self._subject.pool_records()]
         try:
             left = self._store.run(
@@ -140,8 +164,6 @@ class Lease:
         else:
             if left:
                 log.warning("%d claims were left over and have been recovered", left)
-        finally:
-            self._store.close()
 
     def _failed(self, exc: Exception) -> None:
         if self._failed_since is None:
@@ -160,7 +182,7 @@ class Lease:
         now = time.monotonic()
         if not self._asked_at:
             self._asked_at = now
-            self._loop.call_soon_threadsafe(self._answered)
+            self._tell_loop(self._answered)
         elif now - self._asked_at > BLOCKED_AFTER_S and not self._blocked_logged:
             self._blocked_logged = True
             log.warning(
