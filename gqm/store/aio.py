@@ -3,63 +3,86 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
+from hiredis import pack_command
 from redis.asyncio.cluster import RedisCluster
 
-from gqm.store.commands.facts import check_cluster_prefix
 from gqm.store.connect import (
     CALL_LIMIT_S,
+    CONNECT_LIMIT_S,
     LIBRARY_ERRORS,
     RESEND_WINDOW_S,
     Backoff,
     Link,
     NoScript,
+    cluster_kwargs,
+    is_full,
     is_lost,
     is_moved,
+    is_stale,
     translate,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
-
-    from redis.asyncio.cluster import ClusterNode
-    from redis.asyncio.connection import AbstractConnection, ConnectionPool
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from gqm.store.command import Command
+    from gqm.store.connect import AsyncClient
 
 T = TypeVar("T")
+
+
+class _Connection(Protocol):
+    """What is used of the library's connections."""
+
+    async def connect(self) -> None: ...
+    async def send_packed_command(self, command: tuple[bytes], check_health: bool = True) -> None: ...
+    async def read_response(
+        self,
+        disable_decoding: bool = False,
+        timeout: float | None = None,
+        *,
+        disconnect_on_error: bool = True,
+        push_request: bool = False,
+    ) -> Any: ...
+    async def disconnect(self, nowait: bool = False) -> None: ...
 
 
 class _Source(Protocol):
     """Where connections come from and go back to: a pool, or a node of a Cluster."""
 
-    async def take(self) -> AbstractConnection: ...
-    async def give(self, connection: AbstractConnection) -> None: ...
+    async def take(self) -> _Connection: ...
+    async def give(self, connection: _Connection) -> None: ...
 
 
 class _Pool:
-    def __init__(self, pool: ConnectionPool) -> None:
+    def __init__(self, pool: Any) -> None:
         self._pool = pool
 
-    async def take(self) -> AbstractConnection:
-        return await self._pool.get_connection()
+    async def take(self) -> _Connection:
+        return cast("_Connection", await self._pool.get_connection())
 
-    async def give(self, connection: AbstractConnection) -> None:
+    async def give(self, connection: _Connection) -> None:
         await self._pool.release(connection)
 
 
 class _Node:
-    def __init__(self, node: ClusterNode) -> None:
+    def __init__(self, node: Any) -> None:
         self._node = node
 
-    async def take(self) -> AbstractConnection:
-        connection = self._node.acquire_connection()
-        await connection.connect()
+    async def take(self) -> _Connection:
+        connection: _Connection = self._node.acquire_connection()
+        try:
+            await connection.connect()
+        except BaseException:
+            self._node.release(connection)
+            raise
         return connection
 
-    async def give(self, connection: AbstractConnection) -> None:
+    async def give(self, connection: _Connection) -> None:
         self._node.release(connection)
 
 
@@ -71,8 +94,8 @@ class AsyncStore:
         self.link = link
         self.keys = link.keys
         self.limit_s = limit_s
-        self._client = link.make_async()
-        self._idle: list[tuple[_Source, AbstractConnection]] = []
+        self._client: AsyncClient = link.make_async()
+        self._idle: list[tuple[_Source, _Connection]] = []
 
     async def run(self, command: Command[T]) -> T:
         """Carry a command out. Raises as `gqm.store.sync.Store.run`."""
@@ -84,111 +107,136 @@ class AsyncStore:
 
     async def send(self, command: Command[Any]) -> Any:
         """Carry a command out and return the raw answer."""
-        words = command.words
         begun = time.monotonic()
+        try:
+            return await self._exchange(command.words, self.limit_s + command.block_s)
+        except LIBRARY_ERRORS as exc:
+            error: Exception = exc
         limit_s = self.limit_s + command.block_s
         backoff = Backoff(begun + min(limit_s, RESEND_WINDOW_S))
+        words = command.words
         while True:
-            try:
-                return await self._exchange(words, max(0.01, begun + limit_s - time.monotonic()))
-            except NoScript:
+            pause = None
+            if isinstance(error, NoScript):
                 assert command.script is not None
                 words = ("EVAL", command.script.source, *words[2:])
-            except LIBRARY_ERRORS as exc:
-                pause = backoff.pause(time.monotonic()) if is_lost(exc) or is_moved(exc) else None
+            else:
+                pause = backoff.pause(time.monotonic()) if is_lost(error) or is_moved(error) else None
                 if pause is None:
-                    raise translate(exc, self.link.where) from exc
-                await self._recover(exc, pause)
+                    raise translate(error, self.link) from error
                 words = command.again or command.words
+            try:
+                if pause is not None:
+                    await self._recover(error, pause)
+                return await self._exchange(words, max(0.05, begun + limit_s - time.monotonic()))
+            except LIBRARY_ERRORS as exc:
+                error = exc
 
-    async def _recover(self, exc: Exception, pause: float) -> None:
-        if is_moved(exc) and not isinstance(self._client, RedisCluster):
-            check_cluster_prefix(self.keys)
-            old, self._client = self._client, RedisCluster(**self.link.cluster_kwargs)
-            await old.aclose()
-        elif isinstance(self._client, RedisCluster):
-            await self._client.aclose()  # makes the next use read the slots anew
-        await self._forget()
+    async def _recover(self, error: Exception, pause: float) -> None:
         await asyncio.sleep(pause)
+        if is_full(error):
+            return  # the connections that others use are sound
+        await self._forget()
         if self.link.revive is not None:
             await asyncio.get_running_loop().run_in_executor(None, self.link.revive)
+        if isinstance(self._client, RedisCluster):
+            await self._client.aclose()  # makes the next use read the slots anew
+        elif is_moved(error):
+            old, self._client = self._client, RedisCluster(**cluster_kwargs(self.link))
+            await old.aclose()
 
     async def _exchange(self, words: tuple[Any, ...], limit_s: float) -> Any:
+        packed = (pack_command(words),)
         source, connection = self._idle.pop() if self._idle else await self._connect()
-        usable = False
         try:
-            await connection.send_packed_command(connection.pack_command(*words), check_health=False)
-            answer = await connection.read_response(disable_decoding=True, timeout=limit_s)
-            usable = True
-        except LIBRARY_ERRORS as exc:
-            usable = not is_lost(exc)
-            raise
-        finally:
+            async with asyncio.timeout(limit_s):
+                await connection.send_packed_command(packed, check_health=False)
+                # With a limit of its own the library would answer None for no answer.
+                answer = await connection.read_response(disable_decoding=True, timeout=math.inf)
+        except BaseException as exc:
             # Also on cancellation: an answer that nobody read must not meet the next command.
-            if usable:
+            if isinstance(exc, LIBRARY_ERRORS) and not is_stale(exc):
                 self._idle.append((source, connection))
             else:
-                await connection.disconnect(nowait=True)
-                await source.give(connection)
+                await _drop(source, connection)
+            raise
+        self._idle.append((source, connection))
         return answer
 
-    async def _connect(self) -> tuple[_Source, AbstractConnection]:
-        client = self._client
+    async def _connect(self) -> tuple[_Source, _Connection]:
+        client: Any = self._client  # the library's own types do not cover what is used here
         source: _Source
-        if isinstance(client, RedisCluster):
-            await client.initialize()
-            # All keys of a key space are in one hash slot, so one node serves them all.
-            node = client.get_node_from_key(self.keys.queues)
-            assert node is not None
-            source = _Node(node)
-        else:
-            source = _Pool(client.connection_pool)
-        return source, await source.take()
+        async with asyncio.timeout(2 * CONNECT_LIMIT_S):
+            if isinstance(client, RedisCluster):
+                await client.initialize()
+                # All keys of a key space are in one hash slot, so one node serves them all.
+                source = _Node(client.get_node_from_key(self.keys.queues))
+            else:
+                source = _Pool(client.connection_pool)
+            return source, await source.take()
 
-    async def subscribe(self, channel: str, *, idle_s: float = 30.0) -> AsyncIterator[bytes]:
+    async def subscribe(
+        self, channel: str, *, idle_s: float = 30.0, subscribed: Callable[[], None] | None = None
+    ) -> AsyncIterator[bytes]:
         """Yield the messages of a channel until the connection is lost, then raise `RedisUnavailable`.
 
-        Silence of ``idle_s`` is checked with a PING, so that a dead connection is noticed.
+        ``subscribed`` is called once messages arrive for sure. Silence of ``idle_s`` is checked with a PING,
+        so that a dead connection is noticed.
         """
         try:
             source, connection = await self._connect()
             try:
-                await connection.send_command("SUBSCRIBE", channel)
-                async for message in _messages(connection, idle_s):
+                await connection.send_packed_command(_pack("SUBSCRIBE", channel), check_health=False)
+                async for message in _messages(connection, idle_s, subscribed):
                     yield message
             finally:
-                await connection.disconnect(nowait=True)
-                await source.give(connection)
+                await _drop(source, connection)
         except LIBRARY_ERRORS as exc:
-            raise translate(exc, self.link.where) from exc
+            raise translate(exc, self.link) from exc
 
     async def _forget(self) -> None:
         while self._idle:
-            source, connection = self._idle.pop()
-            await connection.disconnect(nowait=True)
-            await source.give(connection)
+            await _drop(*self._idle.pop())
 
     async def close(self) -> None:
-        """Close the connections; close the client unless it was injected."""
-        await self._forget()
+        """Give the connections back, and close the client unless it was injected."""
+        while self._idle:
+            source, connection = self._idle.pop()
+            if self.link.owned:
+                await connection.disconnect()
+            await source.give(connection)
         if self.link.owned:
             await self._client.aclose()
 
 
-async def _messages(connection: AbstractConnection, idle_s: float) -> AsyncIterator[bytes]:
+def _pack(*words: Any) -> tuple[bytes]:
+    return (pack_command(words),)
+
+
+async def _drop(source: _Source, connection: _Connection) -> None:
+    """Close a connection and give it back; its pool opens it again when it is asked for one."""
+    await connection.disconnect(nowait=True)
+    await source.give(connection)
+
+
+async def _messages(
+    connection: _Connection, idle_s: float, subscribed: Callable[[], None] | None
+) -> AsyncIterator[bytes]:
     pinged = False
     while True:
         try:
             async with asyncio.timeout(idle_s):
                 answer = await connection.read_response(
-                    disable_decoding=True, timeout=float("inf"), disconnect_on_error=False, push_request=True
+                    disable_decoding=True, timeout=math.inf, disconnect_on_error=False, push_request=True
                 )
         except TimeoutError:
             if pinged:
                 raise ConnectionError("the subscription does not answer") from None
             pinged = True
-            await connection.send_command("PING")
+            await connection.send_packed_command(_pack("PING"), check_health=False)
             continue
         pinged = False
         if isinstance(answer, list) and answer[0] == b"message":
             yield answer[2]
+        elif subscribed is not None and isinstance(answer, list) and answer[0] == b"subscribe":
+            subscribed()

@@ -35,7 +35,7 @@ def call(
     again: tuple[Word, ...] | None = None,
 ) -> Command[T]:
     """Return the call of a script; ``again`` are the arguments of a repeated send."""
-    head = ("EVALSHA", script.sha, len(keys), *keys)
+    head: tuple[Word, ...] = ("EVALSHA", script.sha, len(keys), *keys)
     return Command(head + args, read, script, None if again is None else head + again)
 
 

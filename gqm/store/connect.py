@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import random
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 from urllib.parse import urlsplit
 
 import redis
@@ -15,11 +15,14 @@ import redis.asyncio
 import redis.asyncio.cluster
 import redis.asyncio.sentinel
 import redis.cluster
+import redis.connection
+import redis.sentinel
 from redis import exceptions
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from gqm.config.formats import is_this_machine, split_host_port
 from gqm.errors import GQMError, RedisSetupError, RedisUnavailable, StoreError
 from gqm.keys import Keys, full_prefix
 from gqm.store.commands.facts import check_cluster_prefix
@@ -31,8 +34,10 @@ if TYPE_CHECKING:
 
 CALL_LIMIT_S = 5.0
 """Longest a call may take, resends included."""
-RESEND_WINDOW_S = 2.0
-"""How long a call goes on making new connections before it says that Redis is away."""
+CONNECT_LIMIT_S = 1.5
+"""Longest that reaching the server may take, and the longest wait for an answer to a login."""
+RESEND_WINDOW_S = CALL_LIMIT_S - 2 * CONNECT_LIMIT_S
+"""How long a call goes on making new connections: the last of them may take its time within the limit."""
 
 SyncClient = redis.Redis | redis.cluster.RedisCluster
 AsyncClient = redis.asyncio.Redis | redis.asyncio.cluster.RedisCluster
@@ -50,13 +55,15 @@ class Link:
     revive: Callable[[], None] | None = None
     """Starts the server again if it is ours and gone (embedded)."""
     close: Callable[[], None] | None = None
+    """Ends what the link itself holds (embedded); to be called after the shells are closed."""
     owned: bool = True
     """False for an injected client: it stays open when the shell closes."""
     embedded: bool = False
     remote: bool = False
     """Whether Redis is on another machine, as far as the address tells."""
     has_password: bool = False
-    cluster_kwargs: dict[str, Any] = field(default_factory=dict)
+    cluster_kwargs: dict[str, Any] | None = None
+    """What a client of a whole Cluster takes, if the server turns out to be a node of one."""
 
 
 def open_link(config: RedisConfig, *, client: object = None, pool_size: int = 64) -> Link:
@@ -77,62 +84,58 @@ def open_link(config: RedisConfig, *, client: object = None, pool_size: int = 64
     if address.startswith("unix:"):
         kwargs: dict[str, Any] = {"unix_socket_path": address.removeprefix("unix:").removeprefix("//")}
     else:
-        host, port = split_address(address)
+        host, port = _host_and_port(address)
         kwargs = {"host": host, "port": port, **_tls(config)}
     kwargs.update(_login(config), db=config.db)
     return plain_link(keys, f"{address}/{config.db}" if config.db else address, kwargs, pool_size)
 
 
-def split_address(address: str) -> tuple[str, int]:
-    """Split ``host:port`` or ``[v6]:port``. Raises `RedisSetupError` if it is none."""
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit():
+def _host_and_port(address: str) -> tuple[str, int]:
+    parts = split_host_port(address)
+    if parts is None:
         raise RedisSetupError(f'{address!r} is not an address; use host:port, unix:/path or "embedded"')
-    return host.strip("[]"), int(port)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name stands for this machine; names are not resolved."""
-    return host in ("localhost", "::1", "") or host.startswith("127.")
+    return parts
 
 
 def plain_link(keys: Keys, where: str, kwargs: dict[str, Any], pool_size: int = 64, **more: Any) -> Link:
     """Return the link to one server; ``kwargs`` are what redis-py's clients take."""
     host = kwargs.get("host")
+    ours = {"max_connections": pool_size, "protocol": 2, **_LIMITS, **kwargs}
+    ours_async = {**ours, "socket_timeout": None}
+    in_cluster = {name: value for name, value in ours.items() if name != "db"} if host else None
     return Link(
         keys,
         where,
-        lambda: redis.Redis(**_tuned(kwargs, pool_size), retry=_no_retry(Retry)),
-        lambda: redis.asyncio.Redis(**_tuned(kwargs, pool_size), retry=_no_retry(AsyncRetry)),
-        remote=host is not None and not is_loopback(host),
+        lambda: redis.Redis(**ours, retry=Retry(NoBackoff(), 0)),
+        lambda: redis.asyncio.Redis(**ours_async, retry=AsyncRetry(NoBackoff(), 0)),
+        remote=host is not None and not is_this_machine(host),
         has_password=bool(kwargs.get("password")),
-        cluster_kwargs=kwargs,
+        cluster_kwargs=in_cluster,
         **more,
     )
 
 
-def _tuned(kwargs: dict[str, Any], pool_size: int) -> dict[str, Any]:
-    return {
-        "socket_timeout": CALL_LIMIT_S,
-        "socket_connect_timeout": CALL_LIMIT_S / 2,
-        "max_connections": pool_size,
-        "protocol": 2,
-        **kwargs,
-    }
+# Repeating is ours: the library's own retries would stretch a call beyond its limit. Its time-outs are for
+# new connections; the shells set the limit of each call themselves.
+_LIMITS = {"socket_timeout": CONNECT_LIMIT_S, "socket_connect_timeout": CONNECT_LIMIT_S}
 
 
-def _no_retry(kind: Any) -> Any:
-    """Repeating is ours: the library's own retries would stretch a call beyond its limit."""
-    return kind(NoBackoff(), 0)
+def cluster_kwargs(link: Link) -> dict[str, Any]:
+    """Return what makes a client of the whole Cluster that a link's server is a node of.
+
+    Raises `RedisSetupError` if the prefix does not fit, or if only that one node can be reached.
+    """
+    check_cluster_prefix(link.keys)
+    if link.cluster_kwargs is None:
+        raise RedisSetupError(
+            f"Redis at {link.where} is one node of a Cluster; give host:port or a RedisCluster"
+        )
+    return link.cluster_kwargs
 
 
 def _login(config: RedisConfig) -> dict[str, Any]:
-    login: dict[str, Any] = {}
-    if config.username:
-        login["username"] = config.username
-    if config.password:
-        login["password"] = config.password
-    return login
+    login = {"username": config.username, "password": config.password}
+    return {name: value for name, value in login.items() if value}
 
 
 def _tls(config: RedisConfig) -> dict[str, Any]:
@@ -149,8 +152,9 @@ def _tls(config: RedisConfig) -> dict[str, Any]:
 
 
 def _from_url(keys: Keys, url: str, pool_size: int) -> Link:
+    parse = cast("Callable[[str], dict[str, Any]]", redis.connection.parse_url)  # not typed by the library
     try:
-        kwargs = dict(redis.connection.parse_url(url))
+        kwargs = parse(url)
         parts = urlsplit(url)
     except ValueError as exc:
         raise RedisSetupError(f"redis.url: not a Redis URL: {exc}") from None
@@ -166,26 +170,38 @@ def _from_url(keys: Keys, url: str, pool_size: int) -> Link:
 
 
 def _sentinel(keys: Keys, config: RedisConfig, pool_size: int) -> Link:
-    nodes = [split_address(node) for node in config.sentinels]
-    kwargs = _tuned({**_login(config), **_tls(config), "db": config.db}, pool_size)
+    nodes = [_host_and_port(node) for node in config.sentinels]
+    tls = _tls(config)
+    own = {**_LIMITS, **tls}
+    shared = {
+        "max_connections": pool_size,
+        "protocol": 2,
+        "db": config.db,
+        **_LIMITS,
+        **_login(config),
+        **tls,
+    }
 
     def sync_client() -> SyncClient:
-        sentinel = redis.Sentinel(nodes, sentinel_kwargs={"socket_timeout": 1.0}, **kwargs)
-        client: SyncClient = sentinel.master_for(config.master, retry=_no_retry(Retry))
-        return client
+        kind = cast("Callable[..., Any]", redis.sentinel.Sentinel)  # not typed by the library
+        master = kind(nodes, sentinel_kwargs=own).master_for(
+            config.master, **shared, retry=Retry(NoBackoff(), 0)
+        )
+        return cast("SyncClient", master)
 
     def async_client() -> AsyncClient:
-        sentinel = redis.asyncio.sentinel.Sentinel(nodes, sentinel_kwargs={"socket_timeout": 1.0}, **kwargs)
-        client: AsyncClient = sentinel.master_for(config.master, retry=_no_retry(AsyncRetry))
-        return client
+        kind = cast("Callable[..., Any]", redis.asyncio.sentinel.Sentinel)
+        master = kind(nodes, sentinel_kwargs=own).master_for(
+            config.master, **{**shared, "socket_timeout": None}, retry=AsyncRetry(NoBackoff(), 0)
+        )
+        return cast("AsyncClient", master)
 
-    remote = any(not is_loopback(host) for host, _ in nodes)
     return Link(
         keys,
         f"{config.master} by Sentinel",
         sync_client,
         async_client,
-        remote=remote,
+        remote=any(not is_this_machine(host) for host, _ in nodes),
         has_password=bool(config.password),
     )
 
@@ -206,23 +222,21 @@ def _embedded(keys: Keys, place: Path) -> Link:
 
 
 def _injected(keys: Keys, client: object) -> Link:
-    sync = isinstance(client, SyncClient)
-    if not sync and not isinstance(client, AsyncClient):
+    def other(kind: str) -> NoReturn:
         raise RedisSetupError(
-            f"redis= takes an address, a URL or a client of redis-py, got {type(client).__module__}.{type(client).__name__}"
+            f"this needs {kind} client of redis-py; the one that was given is of the other kind"
         )
+
     if isinstance(client, redis.cluster.RedisCluster | redis.asyncio.cluster.RedisCluster):
         check_cluster_prefix(keys)
-
-    def other(kind: str) -> NoReturn:
-        raise RedisSetupError(f"this needs {kind} client of redis-py too; give redis= both")
-
-    return Link(
-        keys,
-        "the given client's Redis",
-        (lambda: client) if sync else (lambda: other("a sync")),
-        (lambda: other("an async")) if sync else (lambda: client),
-        owned=False,
+    where = "the given client's Redis"
+    if isinstance(client, SyncClient):
+        return Link(keys, where, lambda: client, lambda: other("an async"), owned=False)
+    if isinstance(client, AsyncClient):
+        return Link(keys, where, lambda: other("a sync"), lambda: client, owned=False)
+    kind = type(client)
+    raise RedisSetupError(
+        f"redis= takes an address, a URL or a client of redis-py, got {kind.__module__}.{kind.__name__}"
     )
 
 
@@ -232,6 +246,8 @@ def _injected(keys: Keys, client: object) -> Link:
 # script's error into another sentence, so the word may stand anywhere.
 _REFUSAL = re.compile(r"\b(LOADING|READONLY|BUSY|MISCONF|OOM|MASTERDOWN|CLUSTERDOWN|NOREPLICAS|TRYAGAIN)\b")
 _WRONG_TYPE = re.compile(r"WRONGTYPE_KEY (\S+)")
+_OTHER_SLOT = re.compile(r"CROSSSLOT|same slot|non local key")
+_IN_SCRIPT = re.compile(r"\s+script: .*on @user_script:\d+\.?$", re.DOTALL)
 _PASSING = (
     exceptions.BusyLoadingError,
     exceptions.ClusterDownError,
@@ -239,12 +255,29 @@ _PASSING = (
     exceptions.ReadOnlyError,
     exceptions.TryAgainError,
 )
+_LOGIN = (exceptions.AuthenticationError, exceptions.AuthorizationError, exceptions.NoPermissionError)
+
+LIBRARY_ERRORS = (exceptions.RedisError, exceptions.RedisClusterException, OSError)
+"""Everything that the client library raises."""
+NoScript = exceptions.NoScriptError
+SilentConnection = exceptions.TimeoutError
+"""Raised by the library's own time-out of a read."""
 
 
 def is_lost(exc: Exception) -> bool:
     """Whether the answer was lost with its connection, so that the call may be sent again."""
     lost = isinstance(exc, exceptions.ConnectionError | exceptions.TimeoutError | OSError)
-    return lost and not isinstance(exc, exceptions.AuthenticationError | exceptions.AuthorizationError)
+    return lost and not isinstance(exc, _LOGIN)
+
+
+def is_stale(exc: Exception) -> bool:
+    """Whether the connection should not be used again: lost, or to a server that became a replica."""
+    return is_lost(exc) or isinstance(exc, exceptions.ReadOnlyError | exceptions.MasterDownError)
+
+
+def is_full(exc: Exception) -> bool:
+    """Whether the pool has no connection left: one will come back."""
+    return isinstance(exc, exceptions.MaxConnectionsError)
 
 
 def is_moved(exc: Exception) -> bool:
@@ -252,24 +285,31 @@ def is_moved(exc: Exception) -> bool:
     return isinstance(exc, exceptions.MovedError | exceptions.AskError | exceptions.SlotNotCoveredError)
 
 
-def translate(exc: Exception, where: str) -> GQMError:
+def translate(exc: Exception, link: Link) -> GQMError:
     """Return our error for one of the client library's."""
-    text = str(exc)
-    login = exceptions.AuthenticationError | exceptions.AuthorizationError | exceptions.NoPermissionError
-    if isinstance(exc, login) or "NOAUTH" in text:
-        return RedisSetupError(f"Redis at {where} refuses this user: {text}")
+    text = _IN_SCRIPT.sub("", str(exc))
+    if isinstance(exc, _LOGIN) or "NOAUTH" in text:
+        return RedisSetupError(f"Redis at {link.where} refuses this user: {text}")
     if isinstance(exc, _PASSING) or _REFUSAL.search(text):
-        return RedisUnavailable(f"Redis at {where} does not serve requests now: {text}")
+        return RedisUnavailable(f"Redis at {link.where} does not serve requests now: {text}")
     if is_lost(exc) or is_moved(exc):
-        return RedisUnavailable(f"cannot connect to Redis at {where}: {_reason(exc)}")
+        return RedisUnavailable(f"cannot connect to Redis at {link.where}: {_reason(exc)}")
+    if isinstance(exc, exceptions.RedisClusterException):
+        return RedisUnavailable(f"cannot connect to the Cluster at {link.where}: {text}")
+    return _wrong_content(exc, text, link)
+
+
+def _wrong_content(exc: Exception, text: str, link: Link) -> GQMError:
+    if isinstance(exc, exceptions.ClusterCrossSlotError) or _OTHER_SLOT.search(text):
+        try:
+            check_cluster_prefix(link.keys)
+        except RedisSetupError as error:
+            return error
     wrong = _WRONG_TYPE.search(text)
-    if wrong:
-        return StoreError(
-            f"key {wrong.group(1)} at {where} has a Redis type that GQM never writes; rename or delete it"
-        )
-    if "WRONGTYPE" in text:
-        return StoreError(f"a key at {where} has a Redis type that GQM never writes: {text}")
-    return StoreError(f"Redis at {where} answered: {text}")
+    if wrong or "WRONGTYPE" in text:
+        key = f"key {wrong.group(1)} at {link.where}" if wrong else f"a key at {link.where}"
+        return StoreError(f"{key} has a Redis type that GQM never writes; rename or delete it")
+    return StoreError(f"Redis at {link.where} answered: {text}")
 
 
 def _reason(exc: BaseException) -> str:
@@ -280,12 +320,7 @@ def _reason(exc: BaseException) -> str:
             # Event loops put an address into strerror; a resolver's negative numbers have no other text.
             return (os.strerror(link.errno) if link.errno > 0 else link.strerror).lower()
         link = link.__cause__ or link.__context__
-    return str(exc)
-
-
-LIBRARY_ERRORS = (exceptions.RedisError, exceptions.RedisClusterException, OSError)
-"""Everything that the client library raises."""
-NoScript = exceptions.NoScriptError
+    return str(exc) or "no answer in time"
 
 
 class Backoff:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
+from hiredis import pack_command
 from redis.cluster import RedisCluster
 
-from gqm.store.commands.facts import check_cluster_prefix
 from gqm.store.connect import (
     CALL_LIMIT_S,
     LIBRARY_ERRORS,
@@ -16,19 +16,63 @@ from gqm.store.connect import (
     Backoff,
     Link,
     NoScript,
+    SilentConnection,
+    cluster_kwargs,
+    is_full,
     is_lost,
     is_moved,
+    is_stale,
     translate,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from redis.connection import ConnectionInterface, ConnectionPoolInterface
+    from collections.abc import Callable, Iterator, Sequence
 
     from gqm.store.command import Command
+    from gqm.store.connect import SyncClient
 
 T = TypeVar("T")
+
+
+class _Connection(Protocol):
+    """What is used of the library's connections."""
+
+    def send_packed_command(self, command: tuple[bytes], check_health: bool = True) -> None: ...
+    def read_response(
+        self, disable_decoding: bool = False, *, disconnect_on_error: bool = True, push_request: bool = False
+    ) -> Any: ...
+    def disconnect(self) -> None: ...
+
+
+class _Pool(Protocol):
+    """What is used of the library's connection pools."""
+
+    def get_connection(self) -> _Connection: ...
+    def release(self, connection: _Connection) -> None: ...
+
+
+class _Channel:
+    """A connection that this store holds, the pool that it is from, and the time limit set on it."""
+
+    __slots__ = ("connection", "limit_s", "pool")
+
+    def __init__(self, pool: _Pool) -> None:
+        self.pool = pool
+        self.connection = pool.get_connection()
+        self.limit_s = 0.0
+
+    def limit(self, limit_s: float) -> None:
+        """Let each read and each write take so long at most."""
+        # Not every release of the library takes a limit with a read, so it is set where it acts.
+        sock = getattr(self.connection, "_sock", None)
+        if sock is not None:
+            sock.settimeout(limit_s)
+            self.limit_s = limit_s
+
+    def drop(self) -> None:
+        """Close the connection and give it back; the pool opens it again when it is asked for one."""
+        self.connection.disconnect()
+        self.pool.release(self.connection)
 
 
 class Store:
@@ -43,8 +87,8 @@ class Store:
         self.link = link
         self.keys = link.keys
         self.limit_s = limit_s
-        self._client = link.make_sync()
-        self._idle: list[tuple[ConnectionPoolInterface, ConnectionInterface]] = []
+        self._client: SyncClient = link.make_sync()
+        self._idle: list[_Channel] = []
         self._pid = os.getpid()
 
     def run(self, command: Command[T]) -> T:
@@ -61,87 +105,143 @@ class Store:
 
     def send(self, command: Command[Any]) -> Any:
         """Carry a command out and return the raw answer."""
-        words = command.words
+        begun = time.monotonic()
+        try:
+            return self._exchange(command.words, self.limit_s + command.block_s)
+        except LIBRARY_ERRORS as exc:
+            return self._send_again(command, exc, begun)
+
+    def _send_again(self, command: Command[Any], error: Exception, begun: float) -> Any:
         limit_s = self.limit_s + command.block_s
-        backoff: Backoff | None = None
-        begun = 0.0
+        backoff = Backoff(begun + min(limit_s, RESEND_WINDOW_S))
+        words = command.words
         while True:
-            try:
-                if backoff is None:
-                    begun = time.monotonic()
-                    return self._exchange(words, limit_s if command.block_s else None)
-                return self._exchange(words, max(0.01, begun + limit_s - time.monotonic()))
-            except NoScript:
+            pause = None
+            if isinstance(error, NoScript):
                 assert command.script is not None
                 words = ("EVAL", command.script.source, *words[2:])
-            except LIBRARY_ERRORS as exc:
-                backoff = backoff or Backoff(begun + min(limit_s, RESEND_WINDOW_S))
-                pause = backoff.pause(time.monotonic()) if is_lost(exc) or is_moved(exc) else None
+            else:
+                pause = backoff.pause(time.monotonic()) if is_lost(error) or is_moved(error) else None
                 if pause is None:
-                    raise translate(exc, self.link.where) from exc
-                self._recover(exc, pause)
+                    raise translate(error, self.link) from error
                 words = command.again or command.words
+            try:
+                if pause is not None:
+                    self._recover(error, pause)
+                return self._exchange(words, max(0.05, begun + limit_s - time.monotonic()))
+            except LIBRARY_ERRORS as exc:
+                error = exc
 
-    def _recover(self, exc: Exception, pause: float) -> None:
-        if is_moved(exc) and not isinstance(self._client, RedisCluster):
-            check_cluster_prefix(self.keys)
-            old, self._client = self._client, RedisCluster(**self.link.cluster_kwargs)
-            old.close()
-        elif isinstance(self._client, RedisCluster):
-            self._client.nodes_manager.initialize()
-        self._forget()
+    def _recover(self, error: Exception, pause: float) -> None:
         time.sleep(pause)
+        if is_full(error):
+            return  # the connections that others use are sound
+        self._forget()
         if self.link.revive is not None:
             self.link.revive()
+        if isinstance(self._client, RedisCluster):
+            self._client.nodes_manager.initialize()
+        elif is_moved(error):
+            old, self._client = self._client, RedisCluster(**cluster_kwargs(self.link))
+            old.close()
 
-    def _exchange(self, words: tuple[Any, ...], limit_s: float | None) -> Any:
+    def _exchange(self, words: tuple[Any, ...], limit_s: float) -> Any:
+        packed = pack_command(words)
         if self._pid != os.getpid():  # a forked child must not share sockets with its parent
             self._idle = []
             self._pid = os.getpid()
         try:
-            pool, connection = self._idle.pop()
+            channel = self._idle.pop()
         except IndexError:
-            pool = self._pool()
-            connection = pool.get_connection()
-        usable = False
+            channel = _Channel(self._pool())
+        if channel.limit_s != limit_s:
+            channel.limit(limit_s)
+        connection = channel.connection
         try:
-            connection.send_packed_command(connection.pack_command(*words), check_health=False)
-            if limit_s is None:
-                answer = connection.read_response(disable_decoding=True)
+            connection.send_packed_command((packed,), check_health=False)
+            answer = connection.read_response(disable_decoding=True)
+        except BaseException as exc:
+            # An answer that nobody read must not meet the next command.
+            if isinstance(exc, LIBRARY_ERRORS) and not is_stale(exc):
+                self._idle.append(channel)
             else:
-                answer = connection.read_response(disable_decoding=True, timeout=limit_s)
-            usable = True
-        except LIBRARY_ERRORS as exc:
-            usable = not is_lost(exc)
+                channel.drop()
             raise
-        finally:
-            if usable:
-                self._idle.append((pool, connection))
-            else:
-                connection.disconnect()
-                pool.release(connection)
+        self._idle.append(channel)
         return answer
 
-    def _pool(self) -> ConnectionPoolInterface:
-        client = self._client
-        if not isinstance(client, RedisCluster):
-            return client.connection_pool
-        # All keys of a key space are in one hash slot, so one node serves them all.
-        node = client.get_node_from_key(self.keys.queues)
-        assert node is not None
-        connection_pool: ConnectionPoolInterface = client.get_redis_connection(node).connection_pool
-        return connection_pool
+    def _pool(self) -> _Pool:
+        client: Any = self._client  # the library's own types do not cover what is used here
+        if isinstance(client, RedisCluster):
+            # All keys of a key space are in one hash slot, so one node serves them all.
+            find: Any = client.get_node_from_key
+            client = client.get_redis_connection(find(self.keys.queues))
+        return cast("_Pool", client.connection_pool)
+
+    def subscribe(
+        self,
+        channel: str,
+        *,
+        tick_s: float = 1.0,
+        idle_s: float = 30.0,
+        subscribed: Callable[[], None] | None = None,
+    ) -> Iterator[bytes | None]:
+        """Yield the messages of a channel, and ``None`` after each ``tick_s`` seconds without one.
+
+        ``subscribed`` is called once messages arrive for sure. Silence of ``idle_s`` is checked with a PING;
+        raises `RedisUnavailable` when the connection is lost.
+        """
+        try:
+            taken = _Channel(self._pool())
+            try:
+                taken.limit(tick_s)
+                taken.connection.send_packed_command(_pack("SUBSCRIBE", channel), check_health=False)
+                yield from _messages(taken.connection, idle_s, subscribed)
+            finally:
+                taken.drop()
+        except LIBRARY_ERRORS as exc:
+            raise translate(exc, self.link) from exc
 
     def _forget(self) -> None:
         while self._idle:
-            pool, connection = self._idle.pop()
-            connection.disconnect()
-            pool.release(connection)
+            self._idle.pop().drop()
 
     def close(self) -> None:
-        """Give the connections back, close the client unless it was injected, and leave an embedded server."""
+        """Give the connections back, and close the client unless it was injected."""
         while self._idle:
-            pool, connection = self._idle.pop()
-            pool.release(connection)
+            channel = self._idle.pop()
+            if self.link.owned:
+                channel.drop()
+            else:
+                channel.pool.release(channel.connection)
         if self.link.owned:
             self._client.close()
+
+
+def _pack(*words: Any) -> tuple[bytes]:
+    return (pack_command(words),)
+
+
+def _messages(
+    connection: _Connection, idle_s: float, subscribed: Callable[[], None] | None
+) -> Iterator[bytes | None]:
+    heard, pinged = time.monotonic(), False
+    while True:
+        try:
+            answer = connection.read_response(
+                disable_decoding=True, disconnect_on_error=False, push_request=True
+            )
+        except SilentConnection:
+            silent_s = time.monotonic() - heard
+            if silent_s > 2 * idle_s:
+                raise ConnectionError("the subscription does not answer") from None
+            if silent_s > idle_s and not pinged:
+                connection.send_packed_command(_pack("PING"), check_health=False)
+                pinged = True
+            yield None
+            continue
+        heard, pinged = time.monotonic(), False
+        if isinstance(answer, list) and answer[0] == b"message":
+            yield answer[2]
+        elif subscribed is not None and isinstance(answer, list) and answer[0] == b"subscribe":
+            subscribed()

@@ -146,7 +146,7 @@ def _claim(worker_id: str, row: list[Any]) -> Claim:
 
 
 def return_unstarted(keys: Keys, queue: str, claims: Sequence[tuple[Claim, bool]]) -> Command[list[int]]:
-    """Hand claims of one queue back to its front, in claim order; the flag says whether the handler had started.
+    """Hand claims of one queue back to its front, in claim order; the flag: its handler had started.
 
     The answer per claim: 1 handed back, 2 handed back before, 0 not ours any more.
     """

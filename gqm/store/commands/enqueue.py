@@ -58,7 +58,7 @@ def enqueue(
 
 def _enqueue_plain(keys: Keys, job: NewJob) -> Command[Status]:
     found = script("enqueue_plain")
-    words = ("EVALSHA", found.sha, 3, keys.queues, keys.job(job.id), keys.ready(job.queue))
+    words: tuple[Word, ...] = ("EVALSHA", found.sha, 3, keys.queues, keys.job(job.id), keys.ready(job.queue))
     words += (keys.prefix, job.id, job.queue, int(job.front), *job.fields)
     return Command(words, _state, found)
 

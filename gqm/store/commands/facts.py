@@ -60,5 +60,6 @@ def check_cluster_prefix(keys: Keys) -> None:
     """Raise `RedisSetupError` if keys of this prefix would spread over a Cluster's hash slots."""
     if not re.search(r"\{[^{}]+\}", keys.prefix):
         raise RedisSetupError(
-            f'this Redis is a Cluster and prefix "{keys.prefix}" has no hash tag; set redis.prefix to "{{gqm}}:"'
+            f'this Redis is a Cluster and prefix "{keys.prefix}" has no hash tag; '
+            'set redis.prefix to "{gqm}:"'
         )
