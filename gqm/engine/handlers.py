@@ -112,6 +112,8 @@ def make_spec(type_: str, function: object, options: HandlerOptions) -> HandlerS
         given = options.get(name)
         if given is not None:
             _check_callable(given, f"{where}: {name}", arguments)
+    if is_async_callable(options.get("is_failure")):
+        raise RegistrationError(f"{where}: is_failure must be a plain function, not async def")
     return HandlerSpec(
         type_,
         function,  # type: ignore[arg-type]  # checked above
@@ -157,6 +159,8 @@ def is_async_callable(function: object) -> bool:
 def _check_callable(function: object, where: str, arguments: int) -> None:
     if not callable(function):
         raise RegistrationError(f"{where}: {function!r} cannot be called")
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise RegistrationError(f"{where}: {_name(function)} holds a yield, so calling it would do nothing")
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
