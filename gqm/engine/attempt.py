@@ -64,6 +64,7 @@ class Attempt:
         "started",
         "stop",
         "stopped_at",
+        "stored_progress",
         "task",
         "timeout_s",
         "work",
@@ -96,6 +97,7 @@ class Attempt:
         """Why a result that went through middleware had been dropped before."""
         self.outcome: Outcome | Return | None = None
         self.pending_progress: bytes | None = None
+        self.stored_progress: bytes | None = None
         self.work: Work | None = None
         """What the threads were given of it."""
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import platform
 import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gqm import __version__
@@ -31,7 +33,7 @@ from gqm.store.commands.servers import announce
 from gqm.store.sync import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from gqm.config import Config
     from gqm.engine.handlers import Middleware, Registry
@@ -44,7 +46,8 @@ log = logging.getLogger("gqm.engine")
 ANNOUNCE_EVERY_S = 3600.0
 PROGRESS_EVERY_S = 0.5
 FLUSH_LIMIT_S = 0.5
-"""How long a stop waits for outcomes to reach Redis beyond the time for handlers."""
+"""How long a stop waits for claims and outcomes in flight, once handlers have had their time."""
+RESTART_PAUSE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,7 @@ class Engine:
             undo.push_async_callback(self._shared.waiters.close)
             await self._cron.register()
             for work in self._background():
-                undo.push_async_callback(_end_task, loop.create_task(work))
+                undo.push_async_callback(_end_task, loop.create_task(_kept_going(work)))
             self._undo = undo.pop_all()
         self._pool_tasks = [loop.create_task(pool.run()) for pool in self._pools]
 
@@ -126,11 +129,11 @@ class Engine:
         app = self.config.app
         queues = {queue for plan in self.plans for queue in plan.queues}
         queues.update(queue.name for queue in self.config.queues)
-        return announce(store.keys, sorted(queues), int(app.result_ttl_s), int(app.failure_ttl_s))
+        return announce(store.keys, sorted(queues), math.ceil(app.result_ttl_s), math.ceil(app.failure_ttl_s))
 
     def _assemble(self, store: AsyncStore) -> None:
         app = self.config.app
-        result_ttl, failure_ttl = int(app.result_ttl_s), int(app.failure_ttl_s)
+        result_ttl, failure_ttl = math.ceil(app.result_ttl_s), math.ceil(app.failure_ttl_s)
         lease = Lease(self, Store(self._link), asyncio.get_running_loop(), app.lease_ttl_s, failure_ttl)
         waiters = Waiters(store)
         settler = Settler(store, result_ttl=result_ttl, failure_ttl=failure_ttl, settled=self._settled)
@@ -149,20 +152,20 @@ class Engine:
         self._pools = [Pool(plan, self._shared) for plan in self.plans]
         self._cron = Cron(store, self.config.scheduler, failure_ttl=failure_ttl)
 
-    def _background(self) -> list[Coroutine[None, None, None]]:
+    def _background(self) -> list[Callable[[], Awaitable[None]]]:
         store, scheduler = self._shared.store, self.config.scheduler
         grace_s = max((plan.grace_s for plan in self.plans), default=0.0)
-        sweeps = Sweeps(store, failure_ttl=int(self.config.app.failure_ttl_s), grace_s=grace_s)
+        sweeps = Sweeps(store, failure_ttl=math.ceil(self.config.app.failure_ttl_s), grace_s=grace_s)
         self._promoter = Promoter(store, scheduler.poll_interval_s)
-        work = [
-            listen(store, self._receive),
-            repeat("recovering overdue claims", OVERDUE_EVERY_S, sweeps.overdue),
-            repeat("announcing queues", ANNOUNCE_EVERY_S, self._announce),
-            repeat("storing progress", PROGRESS_EVERY_S, self._store_progress),
+        work: list[Callable[[], Awaitable[None]]] = [
+            partial(listen, store, self._receive),
+            partial(repeat, "recovering overdue claims", OVERDUE_EVERY_S, sweeps.overdue),
+            partial(repeat, "announcing queues", ANNOUNCE_EVERY_S, self._announce),
+            partial(repeat, "storing progress", PROGRESS_EVERY_S, self._store_progress),
         ]
         if scheduler.enabled:
-            work += [self._promoter.run(), self._cron.run()]
-            work.append(repeat("sweeping", SWEEP_EVERY_S, sweeps.whole_pass))
+            work += [self._promoter.run, self._cron.run]
+            work.append(partial(repeat, "sweeping", SWEEP_EVERY_S, sweeps.whole_pass))
         return work
 
     # ---------------------------------------------------------------------------------- running
@@ -194,8 +197,9 @@ class Engine:
         store = self._shared.store
         for pool in self._pools:
             for attempt in pool.slots.active:
-                text, attempt.pending_progress = attempt.pending_progress, None
-                if text is not None:
+                text = attempt.pending_progress
+                if text is not attempt.stored_progress and text is not None:
+                    attempt.stored_progress = text
                     await store.run(progress(store.keys, attempt.claim, text))
 
     # ------------------------------------------------------- what the lease's thread asks and tells
@@ -252,8 +256,9 @@ class Engine:
             pool.stop()
         await asyncio.gather(*(self._drain(pool) for pool in self._pools))
         abandoned = sum(await asyncio.gather(*(pool.slots.cancel_rest() for pool in self._pools)))
-        await self._end_pools()
-        await self._flush()
+        until = time.monotonic() + FLUSH_LIMIT_S
+        await self._end_pools(until)
+        await self._flush(until)
         await self._undo.aclose()
         return Summary(
             time.monotonic() - begun,
@@ -271,21 +276,31 @@ class Engine:
         for wait in waits:
             wait.cancel()
 
-    async def _end_pools(self) -> None:
+    async def _end_pools(self, until: float) -> None:
         """Let claim calls that are under way come back, so that their jobs can be handed back too."""
         if self._pool_tasks:
-            _, late = await asyncio.wait(self._pool_tasks, timeout=FLUSH_LIMIT_S)
+            _, late = await asyncio.wait(self._pool_tasks, timeout=max(0.0, until - time.monotonic()))
             for task in late:
                 task.cancel()
             await asyncio.gather(*self._pool_tasks, return_exceptions=True)
 
-    async def _flush(self) -> None:
+    async def _flush(self, until: float) -> None:
         try:
-            async with asyncio.timeout(FLUSH_LIMIT_S):
+            async with asyncio.timeout(max(FLUSH_LIMIT_S / 2, until - time.monotonic())):
                 await self._shared.settler.flush()
         except TimeoutError:
             left = self._shared.settler.give_up()
             log.error("Redis did not take %d outcomes in time; their jobs will be recovered", left)
+
+
+async def _kept_going(work: Callable[[], Awaitable[None]]) -> None:
+    """Do work that never ends, and begin it again should a mistake of ours end it."""
+    while True:
+        try:
+            await work()
+        except Exception:
+            log.exception("unexpected error in the background; it goes on in %g s", RESTART_PAUSE_S)
+        await asyncio.sleep(RESTART_PAUSE_S)
 
 
 async def _end_task(task: asyncio.Task[None]) -> None:
