@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Literal, TypedDict, TypeVar, Unpack, overload
 
@@ -33,10 +33,16 @@ from gqm.store.connect import open_link
 if TYPE_CHECKING:
     from datetime import timedelta
 
+    from gqm.engine.plan import PoolPlan
     from gqm.store.connect import Link
 
 log = logging.getLogger("gqm")
 
+EXTRA_CONNECTIONS = 8
+LAST_TASKS_S = 0.2
+"""How long the end of `Server.run` waits for tasks that it cancels."""
+
+T = TypeVar("T")
 H = TypeVar("H", bound=Handler)
 M = TypeVar("M", bound=Middleware)
 
@@ -123,6 +129,7 @@ class Server:
         self._config = config
         self._registry = Registry()
         self._middleware: list[Middleware] = []
+        self._included: set[str] = set()
         self._engine: Engine | None = None
         self._link: Link | None = None
         self._starting = False
@@ -192,6 +199,7 @@ class Server:
             module = importlib.import_module(module)
         specs = list(marked(module))
         self._register(specs)
+        self._included.add(module.__name__)
         return len(specs)
 
     def _register(self, specs: Sequence[HandlerSpec]) -> None:
@@ -246,17 +254,20 @@ class Server:
     async def start(self) -> Engine:
         """Start to run jobs and return. A step that fails undoes the earlier ones; start may be called again.
 
-        Raises `RedisUnavailable`, `RedisSetupError`, `RegistrationError`.
+        The modules of ``app.handlers`` that were not included yet are imported and included first.
+        Raises `RedisUnavailable`, `RedisSetupError`, `RegistrationError`, and what such an import raises.
         """
         if self._starting or self._engine is not None:
             raise RegistrationError("the server runs already")
+        for module in self._config.app.handlers:
+            if module not in self._included:
+                self.include(module)
         self._starting = True
         link: Link | None = None
         try:
             pools = plan_pools(self._config, self._registry)
-            slots = sum(pool.slots for pool in pools)
             redis = self._config.redis
-            link = open_link(redis, client=self._client, pool_size=redis.pool_size or slots + 8)
+            link = open_link(redis, client=self._client, pool_size=_connections(pools, redis.pool_size))
             if link.remote and not link.has_password:
                 warn_unprotected(link.where)
             engine = Engine(self._config, self._registry, self._middleware, link)
@@ -291,7 +302,7 @@ class Server:
         return summary
 
     def ask_stop(self, *, hurry: bool = False) -> None:
-        """Make `serve` stop the server; a second call, or ``hurry``, skips the waits. Call it on the event loop."""
+        """Make `serve` stop; a second call, or ``hurry``, skips the waits. Call it on the event loop."""
         if (hurry or self._stop_asked.is_set()) and self._engine is not None:
             self._engine.hurry()
         self._stop_asked.set()
@@ -329,8 +340,38 @@ class Server:
 
     def run(self) -> Summary:
         """Run until a signal ends it: `serve` for programs without a loop. Uses uvloop if installed."""
-        with asyncio.Runner(loop_factory=loop_factory()) as runner:
-            return runner.run(self.serve())
+        return run_to_end(self.serve())
+
+
+def run_to_end(main: Coroutine[object, object, T]) -> T:
+    """Run a coroutine on a loop of its own that ends with it, whatever tasks it leaves behind."""
+    runner = asyncio.Runner(loop_factory=loop_factory())
+    try:
+        return runner.run(main)
+    finally:
+        loop = runner.get_loop()
+        if runner.run(_cancel_rest()):
+            runner.close()
+        else:
+            # A handler that ignores its cancellation would hold up an orderly end for ever.
+            loop.set_exception_handler(lambda loop, context: None)
+            loop.close()
+
+
+async def _cancel_rest() -> bool:
+    """Cancel all other tasks; returns whether they have ended."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    return not tasks or not (await asyncio.wait(tasks, timeout=LAST_TASKS_S))[1]
+
+
+def _connections(pools: Sequence[PoolPlan], configured: int) -> int:
+    """Return how many connections the engine may open: as configured, but never fewer than it waits on."""
+    queues = {queue for pool in pools for queue in pool.queues}
+    # Per queue a waiter and a settle call, per pool a claim; the rest is for the work in the background.
+    least = 2 * len(queues) + len(pools) + EXTRA_CONNECTIONS
+    return max(configured or sum(pool.slots for pool in pools) + EXTRA_CONNECTIONS, least)
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
