@@ -41,7 +41,9 @@ async def report(job: gqm.Job) -> dict[str, object]:
         job.progress(done, len(files), path.stem)
     long_words = [(word, n) for word, n in totals.most_common() if len(word) > 4][:10]
     rows = [f"| {word} | {n} |" for word, n in long_words]
-    text = "\n".join([f"# {len(files)} files, {totals.total()} words", "", "| word | times |", "|---|---|", *rows, ""])
+    text = "\n".join(
+        [f"# {len(files)} files, {totals.total()} words", "", "| word | times |", "|---|---|", *rows, ""]
+    )
     (OUT / "report.md").write_text(text, encoding="utf-8")
     return {"files": len(files), "words": totals.total(), "different": len(totals)}
 

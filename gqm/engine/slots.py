@@ -74,6 +74,8 @@ class Slots:
         self._idle = asyncio.Event()
         self._idle.set()
         self._unknown_warned: set[str] = set()
+        self._last_returns: list[Return] | None = None
+        """During the last part of a stop: what is handed back, to be written in one go."""
         self.finished = 0
         self.handed_back = 0
         self.skipped = 0
@@ -166,7 +168,13 @@ class Slots:
 
     def _return(self, claim: Claim, *, started: bool) -> None:
         self.handed_back += 1
-        self._shared.settler.submit(Return(claim, started))
+        self._write(Return(claim, started))
+
+    def _write(self, outcome: Outcome | Return) -> None:
+        if self._last_returns is not None and isinstance(outcome, Return):
+            self._last_returns.append(outcome)
+        else:
+            self._shared.settler.submit(outcome)
 
     def _forget(self, attempt: Attempt) -> None:
         """Let go of a claim that is somebody else's by now: nothing is to be written for it."""
@@ -281,7 +289,7 @@ class Slots:
         if attempt.dropped:
             self._forget(attempt)
         else:
-            self._shared.settler.submit(outcome)
+            self._write(outcome)
 
     def _release(self, attempt: Attempt, outcome: Outcome | Return) -> None:
         """Conclude an attempt without callbacks, and without waiting for anything."""
@@ -386,7 +394,11 @@ class Slots:
             return
 
     async def cancel_rest(self) -> int:
-        """Stop what still runs and hand it back, uncounted; returns how many handlers did not react."""
+        """Stop what still runs and hand it back, uncounted; returns how many handlers did not react.
+
+        The claims go back together and in the order in which they were made, so that the queue is as it was.
+        """
+        self._last_returns = []
         for attempt in self._watched:
             self._watched.tell_stop(attempt, Stop.SHUTDOWN)
         await self.drain(LAST_CHANCE_S)
@@ -403,6 +415,10 @@ class Slots:
                 self._shared.settler.submit(self._judge.overran(attempt, time.monotonic()))
             elif not attempt.dropped:
                 self._return(attempt.claim, started=True)
+        order = {token: place for place, token in enumerate(self._shared.held)}
+        for item in sorted(self._last_returns, key=lambda item: order.get(item.claim.token, 0)):
+            self._shared.settler.submit(item)
+        self._last_returns = None
         return len(stuck)
 
     async def start(self) -> None:

@@ -77,13 +77,13 @@ class Operations(RuleBasedStateMachine):
             answer = self.store.run(command)
         except GQMError as exc:
             refused = type(exc).__name__
+        expected, why = None, ""
         try:
             expected = model()
         except Refused as exc:
-            assert refused == str(exc)
-            return None
-        assert not refused, f"the server refused with {refused}"
-        return (answer, expected)
+            why = str(exc)
+        assert refused == why, f"the server says {refused!r}, the model {why!r}"
+        return None if refused else (answer, expected)
 
     # ---------------------------------------------------------------------------------- producers
 
@@ -243,7 +243,7 @@ class Operations(RuleBasedStateMachine):
 
     def some_job(self, data: st.DataObject) -> str:
         """Any known id, or one that never was."""
-        return data.draw(st.sampled_from(sorted(self.model.jobs) + ["never"]))
+        return data.draw(st.sampled_from([*sorted(self.model.jobs), "never"]))
 
     @rule(data=st.data(), action=st.sampled_from(("cancel", "delete", "requeue", "run_now")))
     def operate(self, data: st.DataObject, action: str) -> None:
@@ -283,7 +283,7 @@ class Operations(RuleBasedStateMachine):
 
     @invariant()
     def same(self) -> None:
-        """States, counts, waiting sets and queue orders are those of the model, and the key space is sound."""
+        """States, counts, waiting sets and orders are those of the model, and the key space is sound."""
         if not hasattr(self, "space"):
             return
         jobs = self.space._jobs()
@@ -300,7 +300,7 @@ class Operations(RuleBasedStateMachine):
         self.space.assert_sound()
 
     def same_order(self, queue: str) -> None:
-        """Old jobs keep their order; what the step pushed stands in front of them or behind them."""
+        """Old jobs keep their order; what the step pushed stands before or behind them."""
         actual, expected = self.space.ready(queue), self.model.ready.get(queue, [])
         assert sorted(actual) == sorted(expected), queue
         front = self.model.pushed_front.get(queue, set()) & set(actual)

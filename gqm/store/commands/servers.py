@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gqm.store.command import Command, call
+from gqm.store.command import Command, Word, call
 from gqm.store.scripts import script
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ def announce(keys: Keys, queues: Sequence[str], result_ttl: int, failure_ttl: in
 
     The answer is the number of queues that were not listed before.
     """
-    args = (keys.prefix, result_ttl, failure_ttl, *queues)
+    args: tuple[Word, ...] = (keys.prefix, result_ttl, failure_ttl, *queues)
     return call(script("announce"), (keys.queues, keys.settings), args, int)
 
 
