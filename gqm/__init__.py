@@ -1,6 +1,6 @@
 """GQM: a Redis job queue.
 
-Names are resolved on first use, so that a producer does not load the engine and nobody loads what they do not use.
+Names are resolved on first use, so that a producer does not load the engine.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ async def report(job: gqm.Job) -> dict[str, object]:
 
 @gqm.handler("report.publish")
 def publish(job: gqm.Job) -> str:
-    """Put the report where readers find it. Started too early it fails, and is tried again with growing delays."""
+    """Put the report where readers find it; started too early it fails and is tried again."""
     source = OUT / "report.md"
     if not source.exists():
         raise FileNotFoundError(f"{source.name} is not written yet")

@@ -1,4 +1,4 @@
-"""The producer of the quickstart: one job per text file, a report when all are counted, and its publication."""
+"""The producer of the quickstart: a job per text file, a report when all are counted, its publication."""
 
 from __future__ import annotations
 
