@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import functools
 import logging
 import os
@@ -205,18 +206,22 @@ class _Stopper:
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         # Nothing is logged here: the signal may have interrupted the writing of another line.
         if number == signal.SIGUSR2:
-            self._loop.call_soon_threadsafe(self._refuse_restart)
+            self._on_loop(self._refuse_restart)
             return
         self._count += 1
         if self._count == 1:
-            self._loop.call_soon_threadsafe(self._ask, signal.Signals(number).name)
+            self._on_loop(functools.partial(self._ask, signal.Signals(number).name))
         elif self._count == 2:
-            self._loop.call_soon_threadsafe(self._hurry)
+            self._on_loop(self._hurry)
             limit = threading.Timer(_FORCE_LIMIT_S, os._exit, (1,))
             limit.daemon = True
             limit.start()
         else:
             os._exit(1)
+
+    def _on_loop(self, work: Callable[[], None]) -> None:
+        # In a context of its own: the signal may have come while a job's was the present one.
+        self._loop.call_soon_threadsafe(work, context=contextvars.Context())
 
     def _ask(self, name: str) -> None:
         engine = self._server.engine

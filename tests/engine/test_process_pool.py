@@ -346,7 +346,8 @@ def test_the_peak_memory_is_that_of_the_process(serve: Serve, client: gqm.Client
         del ballast
         thin, fat = failed(client, "exit7"), failed(client, "fat")
     assert re.match(r"peak memory (\d\d|below \d+) MiB\n", thin.traceback)
-    assert re.match(r"peak memory 3\d\d MiB\n", fat.traceback)
+    # "below" where this test process has itself been larger than the child, which Linux cannot tell apart.
+    assert re.match(r"peak memory (3\d\d|below \d+) MiB\n", fat.traceback)
 
 
 @pytest.mark.fault(30)
