@@ -94,10 +94,21 @@ def children(pid: int | None = None) -> set[int]:
     found: set[int] = set()
     for task in Path(f"/proc/{pid or os.getpid()}/task").iterdir():
         try:
-            found.update(int(child) for child in (task / "children").read_text().split())
+            found.update(
+                int(child) for child in (task / "children").read_text().split() if not _is_redis(child)
+            )
         except OSError:  # a thread that has just ended
             continue
     return found
+
+
+def _is_redis(pid: str) -> bool:
+    """Whether a process is the server of this test run, which is no worker."""
+    try:
+        line = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+    return b"valkey" in line or b"redis-server" in line
 
 
 def alive(pid: int) -> bool:
