@@ -12,6 +12,7 @@
     ├── JobNotFound                no job has that id
     ├── JobStateError              the job's state does not allow the operation
     ├── QueueNotFound              no queue has that name
+    ├── CronEntryNotFound          no cron entry has that id
     ├── InvalidQuery               a list or a filter is asked for that cannot be answered
     ├── RedisUnavailable           Redis cannot be reached, or refuses writes at the moment
     ├── RedisSetupError            this Redis cannot be used as it is configured
@@ -25,6 +26,7 @@
     ├── JobFailed                  ``Client.wait``: the job ended, but not as ``completed``
     └── Signal for handlers
         ├── SkipRetry              raise it to give up at once: straight to the dead-letter set
+        │   └── InvalidPayload     ``Job.decode``: the payload has not the shape that the handler wants
         └── Retry                  raise it to run again after a delay of your choice
 
 The docstring of a class is also its default text.
@@ -41,12 +43,14 @@ __all__ = [
     "BatchTooLarge",
     "ConfigError",
     "ConfigIncomplete",
+    "CronEntryNotFound",
     "CyclicDependency",
     "DependencyNotFound",
     "DuplicateJobID",
     "EmbeddedServerError",
     "GQMError",
     "InvalidJob",
+    "InvalidPayload",
     "InvalidQuery",
     "JobFailed",
     "JobNotFound",
@@ -109,6 +113,10 @@ class JobStateError(GQMError):
 
 class QueueNotFound(GQMError, LookupError):
     """There is no such queue."""
+
+
+class CronEntryNotFound(GQMError, LookupError):
+    """There is no such cron entry."""
 
 
 class InvalidQuery(GQMError, ValueError):
@@ -178,6 +186,10 @@ class JobFailed(GQMError):
 
 class SkipRetry(GQMError):
     """No retry can help."""
+
+
+class InvalidPayload(SkipRetry, ValueError):
+    """The payload has not the wanted shape."""
 
 
 class Retry(GQMError):

@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from gqm.errors import JobStateError
+from gqm.errors import InvalidPayload, JobStateError
 from gqm.jsontext import MAX_DEPTH, NotJSON, check_depth, decode_json, decode_object, encode_json
 from gqm.newjob import (
     DEFAULT_MAX_RETRY,
@@ -176,9 +176,15 @@ class Job:
     def decode(self, shape: type[T]) -> T:
         """Return the payload as ``shape``: a dataclass, TypedDict, msgspec struct or any annotated type.
 
-        Raises ``msgspec.ValidationError`` naming the path that does not fit.
+        Raises `InvalidPayload` naming the path that does not fit. It is a `SkipRetry`: a handler that lets it
+        pass sends the job to the dead-letter set at once, since the payload will be the same at every retry.
         """
-        return msgspec.json.decode(self._fields.get(b"payload") or b"{}", type=shape)
+        raw = self._fields.get(b"payload")
+        try:
+            return msgspec.json.decode(b"{}" if raw in (None, b"", b"null") else raw, type=shape)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+            name = getattr(shape, "__name__", None) or str(shape)
+            raise InvalidPayload(f"payload does not fit {name}: {exc}") from exc
 
     @property
     def meta(self) -> dict[str, object]:

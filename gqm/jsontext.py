@@ -40,7 +40,7 @@ def encode_json(value: object) -> bytes:
         raise NotJSON(str(exc)) from None
     # msgspec writes NaN as null and does not limit depth. Both checks cost more than the encoding, so they
     # run only when the encoded text says that they could find something.
-    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:
+    if len(raw) > 2 * MAX_DEPTH and raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:
         check_depth(raw)
     if b"null" in raw or b'"nan"' in raw or b'inf"' in raw:
         _check_floats(value)

@@ -81,6 +81,9 @@ class Options(TypedDict, total=False):
 
 OPTION_NAMES = frozenset(Options.__annotations__)
 
+_PAYLOAD = 7
+"""Index of the payload in the fields of each new job."""
+
 Words = Iterable[str | bytes | int]
 
 
@@ -93,11 +96,26 @@ class NewJob(NamedTuple):
     type: str
     queue: str
     fields: tuple[str | bytes | int, ...]
-    """Hash fields and values in turn, without those that the script sets."""
+    """Hash fields and values in turn: id, type, queue, payload, then more. Scripts set further ones."""
     parents: tuple[str, ...] = ()
     unique: bool = False
     front: bool = False
     allow_failure: bool = False
+
+    @property
+    def payload(self) -> str | bytes | int:
+        """The encoded payload."""
+        return self.fields[_PAYLOAD]
+
+    @property
+    def more_fields(self) -> tuple[str | bytes | int, ...]:
+        """The fields behind those that every job has."""
+        return self.fields[_PAYLOAD + 1 :]
+
+    @property
+    def size(self) -> int:
+        """About how many bytes the fields take."""
+        return sum(len(word) for word in self.fields[_PAYLOAD:] if not isinstance(word, int))
 
 
 def new_job(

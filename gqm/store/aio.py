@@ -23,6 +23,7 @@ from gqm.store.connect import (
     is_lost,
     is_moved,
     is_stale,
+    sentinels_of,
     translate,
 )
 
@@ -206,7 +207,8 @@ class AsyncStore:
                 await connection.disconnect()
             await source.give(connection)
         if self.link.owned:
-            await self._client.aclose()
+            for client in (self._client, *sentinels_of(self._client)):
+                await client.aclose()
 
 
 def _pack(*words: Any) -> tuple[bytes]:

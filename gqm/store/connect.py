@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import re
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, cast
@@ -28,7 +29,7 @@ from gqm.keys import Keys, full_prefix
 from gqm.store.commands.facts import check_cluster_prefix
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from gqm.config import RedisConfig
 
@@ -165,7 +166,7 @@ def _from_url(keys: Keys, url: str, pool_size: int) -> Link:
         kwargs["unix_socket_path"] = path
     else:
         kwargs.setdefault("host", "localhost")
-    where = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
+    where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
     return plain_link(keys, where, kwargs, pool_size)
 
 
@@ -204,6 +205,12 @@ def _sentinel(keys: Keys, config: RedisConfig, pool_size: int) -> Link:
         remote=any(not is_this_machine(host) for host, _ in nodes),
         has_password=bool(config.password),
     )
+
+
+def sentinels_of(client: object) -> list[Any]:
+    """Return the clients by which a client asks its Sentinels: nobody else closes them."""
+    manager = getattr(getattr(client, "connection_pool", None), "sentinel_manager", None)
+    return list(manager.sentinels) if manager is not None else []
 
 
 def _embedded(keys: Keys, place: Path) -> Link:
@@ -264,10 +271,34 @@ SilentConnection = exceptions.TimeoutError
 """Raised by the library's own time-out of a read."""
 
 
+def _unwrapped(exc: Exception) -> Exception:
+    """Return what the server said to a new connection; the async client hides it behind a lost connection."""
+    cause = exc.__cause__
+    said = exceptions.ResponseError | exceptions.ConnectionError
+    return cause if type(exc) is exceptions.ConnectionError and isinstance(cause, said) else exc
+
+
+def _chain(exc: BaseException) -> Iterator[BaseException]:
+    """Yield an error and those that led to it."""
+    link: BaseException | None = exc
+    while link is not None:
+        yield link
+        link = link.__cause__ or link.__context__
+
+
 def is_lost(exc: Exception) -> bool:
     """Whether the answer was lost with its connection, so that the call may be sent again."""
+    exc = _unwrapped(exc)
     lost = isinstance(exc, exceptions.ConnectionError | exceptions.TimeoutError | OSError)
-    return lost and not isinstance(exc, _LOGIN)
+    return lost and not isinstance(exc, _LOGIN) and _distrust(exc) is None
+
+
+def _distrust(exc: Exception) -> str | None:
+    """Return why the server's certificate was not accepted, ``None`` if it was not about that."""
+    for link in _chain(exc):
+        if isinstance(link, ssl.SSLCertVerificationError):
+            return link.verify_message
+    return None
 
 
 def is_stale(exc: Exception) -> bool:
@@ -287,9 +318,13 @@ def is_moved(exc: Exception) -> bool:
 
 def translate(exc: Exception, link: Link) -> GQMError:
     """Return our error for one of the client library's."""
+    exc = _unwrapped(exc)
     text = _IN_SCRIPT.sub("", str(exc))
     if isinstance(exc, _LOGIN) or "NOAUTH" in text:
         return RedisSetupError(f"Redis at {link.where} refuses this user: {text}")
+    distrust = _distrust(exc)
+    if distrust is not None:
+        return RedisSetupError(f"the certificate of Redis at {link.where} is not accepted: {distrust}")
     if isinstance(exc, _PASSING) or _REFUSAL.search(text):
         return RedisUnavailable(f"Redis at {link.where} does not serve requests now: {text}")
     if is_lost(exc) or is_moved(exc):
@@ -314,12 +349,12 @@ def _wrong_content(exc: Exception, text: str, link: Link) -> GQMError:
 
 def _reason(exc: BaseException) -> str:
     """Return why a connection failed, in the system's words where it said so."""
-    link: BaseException | None = exc
-    while link is not None:
+    for link in _chain(exc):
+        if isinstance(link, ssl.SSLError):
+            return str(link)
         if isinstance(link, OSError) and link.errno and link.strerror:
             # Event loops put an address into strerror; a resolver's negative numbers have no other text.
             return (os.strerror(link.errno) if link.errno > 0 else link.strerror).lower()
-        link = link.__cause__ or link.__context__
     return str(exc) or "no answer in time"
 
 

@@ -22,6 +22,7 @@ from gqm.store.connect import (
     is_lost,
     is_moved,
     is_stale,
+    sentinels_of,
     translate,
 )
 
@@ -215,7 +216,8 @@ class Store:
             else:
                 channel.pool.release(channel.connection)
         if self.link.owned:
-            self._client.close()
+            for client in (self._client, *sentinels_of(self._client)):
+                client.close()
 
 
 def _pack(*words: Any) -> tuple[bytes]:

@@ -16,13 +16,12 @@ from gqm.store.command import Command
 from gqm.store.commands.operate import Canceled, cancel, delete, requeue, run_now
 from gqm.store.commands.schedule import sweep_roots
 from gqm.store.commands.servers import announce
-from gqm.store.commands.settle import Burial, Completion, RetryLater, complete, dead_letter, retry
+from gqm.store.commands.settle import Completion, complete
 from gqm.store.connect import Link
 from gqm.store.sync import Store
 from tests.support.keyspace import SERVER, Keyspace
 from tests.support.listen import Listener
-
-DAY_S = 86_400
+from tests.support.states import MAKE, dead, deferred, processing, scheduled
 
 
 def run_cancel(space: Keyspace, job_id: str, **options: Any) -> Canceled:
@@ -36,83 +35,6 @@ def send_again(space: Keyspace, command: Command[Any]) -> Any:
     return command.read(space.store.send(command._replace(words=command.again)))
 
 
-# ------------------------------------------------------------------- bringing a job into a state
-
-
-def ready(space: Keyspace, **options: Any) -> str:
-    return space.enqueue(**options)
-
-
-def scheduled(space: Keyspace, **options: Any) -> str:
-    return space.enqueue(mode="in", when_ms=3_600_000, **options)
-
-
-def deferred(space: Keyspace, **options: Any) -> str:
-    return space.enqueue(depends_on=[space.enqueue(queue="parents")], **options)
-
-
-def processing(space: Keyspace, **options: Any) -> str:
-    (item,) = space.running(**options)
-    return item.id
-
-
-def retrying(space: Keyspace, **options: Any) -> str:
-    (item,) = space.running(**options)
-    later = RetryLater(item, 3_600_000, "Oops: x", "trace", retry_count=2)
-    space.store.run(retry(space.keys, item.queue, [later]))
-    return item.id
-
-
-def completed(space: Keyspace, **options: Any) -> str:
-    (item,) = space.running(**options)
-    done = [Completion(item, 5, b"7")]
-    space.store.run(complete(space.keys, item.queue, done, result_ttl=DAY_S, failure_ttl=None))
-    return item.id
-
-
-def dead(space: Keyspace, **options: Any) -> str:
-    (item,) = space.running(**options)
-    burial = Burial(item, 5, "Oops: x", "trace", b'{"attempt":1}')
-    space.store.run(dead_letter(space.keys, item.queue, [burial], failure_ttl=DAY_S))
-    return item.id
-
-
-def canceled(space: Keyspace, **options: Any) -> str:
-    job_id = space.enqueue(**options)
-    run_cancel(space, job_id)
-    return job_id
-
-
-def stopped(space: Keyspace, **options: Any) -> str:
-    job_id = canceled(space, **options)
-    space.raw.hset(space.keys.job(job_id), "status", "stopped")
-    return job_id
-
-
-def failed(space: Keyspace, **options: Any) -> str:
-    """A job as a Go worker leaves it: in no container."""
-    (item,) = space.running(**options)
-    space.raw.zrem(space.keys.processing(item.queue), item.id)
-    space.raw.hdel(space.keys.claims(SERVER), item.id)
-    failure = {"status": "failed", "failed_at": int(space.now()), "error": "Oops: x"}
-    space.raw.hset(space.keys.job(item.id), mapping=failure)
-    space.raw.hincrby(space.keys.ledger(item.queue), "dead", 1)
-    space.raw.expire(space.keys.job(item.id), 100)
-    return item.id
-
-
-MAKE: dict[Status, Callable[..., str]] = {
-    Status.READY: ready,
-    Status.SCHEDULED: scheduled,
-    Status.DEFERRED: deferred,
-    Status.PROCESSING: processing,
-    Status.RETRY: retrying,
-    Status.COMPLETED: completed,
-    Status.DEAD_LETTER: dead,
-    Status.CANCELED: canceled,
-    Status.STOPPED: stopped,
-    Status.FAILED: failed,
-}
 ENDED_BADLY = [Status.DEAD_LETTER, Status.FAILED, Status.CANCELED, Status.STOPPED]
 
 
@@ -130,7 +52,7 @@ def test_a_live_job_is_canceled(space: Keyspace, state: Status) -> None:
     assert space.field(job_id, "cancel_reason") == "not needed"
     assert int(space.field(job_id, "completed_at") or 0) == pytest.approx(space.now(), abs=2)
     assert space.members(space.keys.canceled("default")) == [job_id]
-    assert space.raw.ttl(space.keys.job(job_id)) == pytest.approx(30 * DAY_S, abs=2)
+    assert space.raw.ttl(space.keys.job(job_id)) == pytest.approx(2_592_000, abs=2)
     space.assert_sound()
 
 

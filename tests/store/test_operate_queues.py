@@ -28,6 +28,7 @@ from gqm.store.commands.settle import Burial, dead_letter
 from gqm.store.sync import Store
 from tests.support.keyspace import SERVER, Keyspace
 from tests.support.listen import Listener
+from tests.support.states import ledger
 from tests.support.wait import eventually
 
 
@@ -47,10 +48,6 @@ def bury(space: Keyspace, n: int, queue: str = "default", **options: Any) -> lis
     if ages:
         space.raw.zadd(space.keys.dead_letter(queue), ages)
     return list(ages)
-
-
-def ledger(space: Keyspace, queue: str = "default") -> dict[str, int]:
-    return {name.decode(): int(n) for name, n in space.raw.hgetall(space.keys.ledger(queue)).items()}
 
 
 # ------------------------------------------------------------------------------------------- empty

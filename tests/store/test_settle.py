@@ -620,6 +620,34 @@ def test_a_settle_is_one_message(space: Keyspace, way: Way) -> None:
     assert message["ch"] == [[jobs[0].id, "processing", STATES[way]]]
 
 
+def calls(space: Keyspace) -> dict[str, int]:
+    """Commands that the server has carried out since the last reset, by name."""
+    found = space.raw.info("commandstats")
+    return {name.removeprefix("cmdstat_"): stats["calls"] for name, stats in found.items()}
+
+
+def test_few_commands_a_job_decide_how_many_jobs_a_redis_can_carry(space: Keyspace) -> None:
+    """What is done once a call may grow; what is done for each job may not."""
+    space.beat()
+    for _ in range(100):
+        space.enqueue()
+    space.raw.config_resetstat()
+    jobs = space.claim(100)
+    claiming = calls(space)
+    assert claiming["hgetall"] == 100
+    assert claiming["hset"] == 100 + 1, "each job, and the claims of all"
+    assert sum(claiming.values()) <= 2 * 100 + 20
+    space.raw.config_resetstat()
+    finish(space, [Completion(job, 1) for job in jobs])
+    settling = calls(space)
+    assert [settling[name] for name in ("hmget", "hset", "hdel")] == [100, 100, 100 + 1]
+    assert settling["expire"] <= 100 + 3, "each job, and those of counters"
+    assert sum(settling.values()) <= 4 * 100 + 30
+    space.raw.config_resetstat()
+    space.enqueue()
+    assert sum(calls(space).values()) <= 11 + 2, "the plain way of a producer"
+
+
 def test_job_goes_all_the_way(space: Keyspace) -> None:
     job = new_job("t", {"n": 1})
     space.store.run(enqueue(space.keys, job))

@@ -7,6 +7,7 @@ from typing import Any
 
 from gqm.cronentry import CronEntry, CronMeta
 from gqm.store.commands.cron import Fire, Stored, fire_slot, put_cron, read_cron, trigger
+from gqm.store.commands.settle import Completion, complete
 from tests.support.keyspace import Keyspace
 
 __all__ = ["PY", "Crontab", "entry"]
@@ -38,9 +39,11 @@ class Crontab:
         """Time of the server in whole unix seconds."""
         return int(self.space.now())
 
-    def put(self, item: CronEntry, *, ago_s: int = 10, meta: CronMeta | None = PY) -> CronEntry:
-        """Store an entry whose last handled slot was some seconds ago."""
-        slot = self.now() - ago_s
+    def put(
+        self, item: CronEntry, *, slot: int | None = None, ago_s: int = 10, meta: CronMeta | None = PY
+    ) -> CronEntry:
+        """Store an entry with its last handled slot: some seconds ago if none is given."""
+        slot = self.now() - ago_s if slot is None else slot
         self.space.raw.hset(self.keys.cron_entries, item.id, item.write())
         self.space.raw.hset(self.keys.cron_slots, item.id, slot)
         if meta is not None:
@@ -102,3 +105,11 @@ class Crontab:
     def active(self, entry_id: str = "tidy") -> list[str]:
         """Jobs that are not known to have ended."""
         return self.space.members(self.keys.cron_active(entry_id))
+
+    def complete(self, queue: str = "night") -> str:
+        """Run the next ready job of a queue to its completion; return its id."""
+        self.space.beat()
+        (item,) = self.space.claim(queue=queue)
+        done = [Completion(item, 5, b"1")]
+        self.space.store.run(complete(self.keys, queue, done, result_ttl=3600, failure_ttl=None))
+        return item.id

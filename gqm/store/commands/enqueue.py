@@ -59,7 +59,7 @@ def enqueue(
 def _enqueue_plain(keys: Keys, job: NewJob) -> Command[Status]:
     found = script("enqueue_plain")
     words: tuple[Word, ...] = ("EVALSHA", found.sha, 3, keys.queues, keys.job(job.id), keys.ready(job.queue))
-    words += (keys.prefix, job.id, job.queue, int(job.front), *job.fields)
+    words += (keys.prefix, job.id, job.queue, job.type, job.payload, int(job.front), *job.more_fields)
     return Command(words, _state, found)
 
 
@@ -87,8 +87,9 @@ def enqueue_batch(keys: Keys, jobs: Sequence[NewJob]) -> Command[int]:
     queues = {name: index for index, name in enumerate(dict.fromkeys(job.queue for job in jobs), 1)}
     args: list[Word] = [keys.prefix, len(jobs), len(queues), *queues]
     for job in jobs:
-        args += (job.id, queues[job.queue], job.nonce, len(job.fields))
-        args += job.fields
+        more = job.more_fields
+        args += (job.id, queues[job.queue], job.nonce, job.type, job.payload, len(more))
+        args += more
     names = (keys.queues, *(keys.ready(queue) for queue in queues))
 
     def read(raw: Any) -> int:
@@ -109,7 +110,7 @@ def check_batch(jobs: Sequence[NewJob]) -> None:
     seen: set[str] = set()
     size = 0
     for index, job in enumerate(jobs):
-        size += sum(len(word) for word in job.fields if not isinstance(word, int))
+        size += job.size
         if job.parents or job.unique or job.front:
             name = "depends_on" if job.parents else "unique" if job.unique else "enqueue_at_front"
             raise InvalidJob(f"item {index}: {name} is not possible in a batch; enqueue the job alone")

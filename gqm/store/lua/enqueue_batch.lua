@@ -3,7 +3,8 @@
 --
 -- KEYS  1 queues  2.. one ready list per queue of the batch
 -- ARGV  1 prefix  2 number of jobs  3 number of queues, then their names,
---       then per job: id, queue index (1..), nonce ('' for a generated id), number of field words, field words
+--       then per job: id, queue index (1..), nonce ('' for a generated id), type, payload,
+--       number of words of more hash fields and values, these words
 -- Returns {'ok', n}                     made, or made before by this very call
 --         {'duplicate', index, state}   first job whose id is taken (index from 0); nothing written
 local jobs, queue_count = tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -16,9 +17,9 @@ local items, old = {}, {}
 local generated = {}
 local at = 4 + queue_count
 for i = 1, jobs do
-  local id, queue_index, nonce, words = ARGV[at], tonumber(ARGV[at + 1]), ARGV[at + 2], tonumber(ARGV[at + 3])
-  items[i] = { id, queue_index, at + 4, at + 3 + words }
-  at = at + 4 + words
+  local id, nonce = ARGV[at], ARGV[at + 2]
+  items[i] = at
+  at = at + 6 + tonumber(ARGV[at + 5])
   if nonce == '' then
     generated[#generated + 1] = job_key(id)
   else
@@ -40,18 +41,20 @@ end
 local now_s, now_ms = TIME[1], int(NOW_MS)
 local ids = {}
 for i = 1, queue_count do ids[i] = {} end
-if old[1] then call('HSET', job_key(items[1][1]), 'id', items[1][1]) end
+if old[1] then call('HSET', job_key(ARGV[items[1]]), 'id', ARGV[items[1]]) end
 for i = 1, jobs do
-  local item = items[i]
-  local id, list = item[1], ids[item[2]]
+  local first = items[i]
+  local id, queue_index = ARGV[first], tonumber(ARGV[first + 1])
+  local q, list = ARGV[3 + queue_index], ids[queue_index]
   local key = job_key(id)
   if old[i] then
     forget_job(id, old[i].queue)
     pcall_('ZREM', P .. 'dag:roots', id)
   end
-  call('HSET', key, 'status', 'ready', 'created_at', now_s, 'ready_at_ms', now_ms, unpack(ARGV, item[3], item[4]))
+  call('HSET', key, 'status', 'ready', 'created_at', now_s, 'ready_at_ms', now_ms, 'id', id, 'type', ARGV[first + 3],
+    'queue', q, 'payload', ARGV[first + 4], unpack(ARGV, first + 6, first + 5 + tonumber(ARGV[first + 5])))
   list[#list + 1] = id
-  changed(id, ARGV[3 + item[2]], '', 'ready')
+  changed(id, q, '', 'ready')
 end
 for i = 1, queue_count do
   in_chunks('LPUSH', KEYS[1 + i], ids[i])

@@ -1,0 +1,1 @@
+"""Tests of the operator actions and their audit log."""
