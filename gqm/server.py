@@ -27,6 +27,7 @@ from gqm.engine.handlers import (
 )
 from gqm.engine.plan import plan_pools
 from gqm.errors import ConfigIncomplete, RegistrationError
+from gqm.monitor.options import AppOptions, Hooks, split_hooks
 from gqm.protection import warn_unprotected
 from gqm.store.connect import open_link
 
@@ -34,11 +35,15 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from gqm.engine.plan import PoolPlan
+    from gqm.monitor.context import EngineState
+    from gqm.monitor.serving import Served
     from gqm.store.connect import Link
 
 log = logging.getLogger("gqm")
 
 EXTRA_CONNECTIONS = 8
+API_CONNECTIONS = 80
+"""Connections to Redis that an API may open: one for each request, and those of the streams."""
 LAST_TASKS_S = 0.2
 """How long the end of `Server.run` waits for tasks that it cancels."""
 
@@ -47,8 +52,8 @@ H = TypeVar("H", bound=Handler)
 M = TypeVar("M", bound=Middleware)
 
 
-class ServerOptions(ConnectionOptions, total=False):
-    """Keyword options of `Server`: the keys of ``redis``, ``app`` and ``scheduler`` of the configuration.
+class ServerOptions(ConnectionOptions, AppOptions, total=False):
+    """Keyword options of `Server`: the keys of ``redis``, ``app``, ``scheduler``, and those about the API.
 
     Durations are seconds, texts like ``"5m"``, or timedeltas. See the configuration reference for meanings.
     """
@@ -66,6 +71,8 @@ class ServerOptions(ConnectionOptions, total=False):
     scheduler_enabled: bool
     poll_interval: float | str | timedelta
     misfire_grace: float | str | timedelta
+    api: bool
+    api_addr: str
 
 
 class RetryOptions(TypedDict, total=False):
@@ -123,10 +130,15 @@ class Server:
     def __init__(self, redis: object = None, **options: Unpack[ServerOptions]) -> None:
         """Check the options. Raises `ConfigError` naming each that is wrong."""
         self._client = None if isinstance(redis, str) else redis
-        self._set_up(default_config(code_options(redis=redis, **options)))
+        hooks, keys = split_hooks(options)
+        self._set_up(default_config(code_options(redis=redis, **keys)), hooks)
 
-    def _set_up(self, config: Config) -> None:
+    def _set_up(self, config: Config, hooks: Hooks) -> None:
         self._config = config
+        self._hooks = hooks
+        self._api: Served | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping = False
         self._registry = Registry()
         self._middleware: list[Middleware] = []
         self._included: set[str] = set()
@@ -144,7 +156,8 @@ class Server:
         Raises `ConfigError`, and `ConfigIncomplete` if the API would start while a secret is still to be
         filled in.
         """
-        overrides = code_options(redis=redis, **options)
+        hooks, keys = split_hooks(options)
+        overrides = code_options(redis=redis, **keys)
         if isinstance(config, Config):
             merged = merge(config, overrides) if overrides else config
         else:
@@ -153,7 +166,7 @@ class Server:
             raise ConfigIncomplete("", merged.incomplete)
         server = cls.__new__(cls)
         server._client = None if isinstance(redis, str) else redis
-        server._set_up(merged)
+        server._set_up(merged, hooks)
         return server
 
     @property
@@ -170,6 +183,21 @@ class Server:
     def handlers(self) -> Registry:
         """The registered handlers."""
         return self._registry
+
+    @property
+    def hooks(self) -> Hooks:
+        """What the API was given that no configuration can hold."""
+        return self._hooks
+
+    @property
+    def api_port(self) -> int | None:
+        """The port that the API listens on; ``None`` while it does not."""
+        return self._api.port if self._api is not None else None
+
+    @property
+    def middleware(self) -> tuple[Middleware, ...]:
+        """What wraps all handlers, the outermost first."""
+        return tuple(self._middleware)
 
     # ------------------------------------------------------------------------------- registration
 
@@ -251,11 +279,13 @@ class Server:
 
     # ------------------------------------------------------------------------------------ running
 
-    async def start(self) -> Engine:
+    async def start(self, *, serve_api: bool = True) -> Engine:
         """Start to run jobs and return. A step that fails undoes the earlier ones; start may be called again.
 
-        The modules of ``app.handlers`` that were not included yet are imported and included first.
-        Raises `RedisUnavailable`, `RedisSetupError`, `RegistrationError`, and what such an import raises.
+        The modules of ``app.handlers`` that were not included yet are imported and included first. The API is
+        served if the configuration says so, unless ``serve_api`` is false. Raises `RedisUnavailable`,
+        `RedisSetupError`, `RegistrationError`, `StartFailed` if the API's port cannot be had, and what such
+        an import raises.
         """
         if self._starting or self._engine is not None:
             raise RegistrationError("the server runs already")
@@ -270,9 +300,13 @@ class Server:
             link = open_link(redis, client=self._client, pool_size=_connections(pools, redis.pool_size))
             if link.remote and not link.has_password:
                 warn_unprotected(link.where)
+            self._loop = asyncio.get_running_loop()
+            if serve_api and self._config.monitoring.api.enabled:
+                self._api = self._serve_api()
             engine = Engine(self._config, self._registry, self._middleware, link)
             await engine.start()
         except BaseException:
+            self._end_api()
             if link is not None and link.close is not None:
                 link.close()
             raise
@@ -287,7 +321,12 @@ class Server:
         engine, link = self._engine, self._link
         if engine is None:
             return Summary(0.0, 0, 0, 0)
-        summary = await engine.stop()
+        self._stopping = True
+        try:
+            summary = await engine.stop()
+        finally:
+            await asyncio.to_thread(self._end_api)
+            self._stopping = False
         self._engine = self._link = None
         if link is not None and link.close is not None:
             link.close()
@@ -300,6 +339,36 @@ class Server:
             extra={"event": "stopped"},
         )
         return summary
+
+    def _serve_api(self) -> Served:
+        from gqm.monitor.serving import Served  # loads the HTTP server, which few programs need
+
+        served = Served(self._config, self.open_link(), self._hooks, self)
+        served.start()
+        return served
+
+    def _end_api(self) -> None:
+        api, self._api = self._api, None
+        if api is not None:
+            api.stop()
+
+    def open_link(self) -> Link:
+        """Return a link to the Redis of this server, for whoever needs connections of their own."""
+        return open_link(self._config.redis, client=self._client, pool_size=API_CONNECTIONS)
+
+    def state(self) -> EngineState:
+        """Return what the engine is at; ``stalled``: too many handlers of a pool never came back."""
+        engine = self._engine
+        if self._stopping:
+            return "stopping"
+        if engine is None:
+            return "starting"
+        stuck = any(record["status"] == "stuck" for _, record in engine.pool_records())
+        return "stalled" if stuck else "running"
+
+    def tasks(self) -> int:
+        """Return the number of tasks on the event loop that the server runs on."""
+        return len(asyncio.all_tasks(self._loop)) if self._loop is not None else 0
 
     def ask_stop(self, *, hurry: bool = False) -> None:
         """Make `serve` stop; a second call, or ``hurry``, skips the waits. Call it on the event loop."""

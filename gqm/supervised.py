@@ -107,7 +107,7 @@ class _Leash:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._stop, server)
         loop.add_reader(self._connection.fileno(), self._take_order, server, loop)
-        engine = await server.start()
+        engine = await server.start(serve_api=False)  # the supervisor does
         self.tell(Started(engine.server_id))
         if self._told:  # during the start, which knew nothing of it
             server.ask_stop(hurry=self._hurried)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess
     from types import FrameType
 
+    from gqm.monitor.context import EngineState
+    from gqm.monitor.serving import Served
     from gqm.server import Server
 
 __all__ = ["Factory", "Supervisor"]
@@ -72,8 +74,10 @@ class Supervisor:
     """Keeps N engine processes running. It runs no jobs itself and holds what must exist once."""
 
     def __init__(self, server: Server, factory: Factory, processes: int) -> None:
-        """``server`` is only asked for its configuration; ``factory`` makes the servers that run."""
+        """``server`` is only asked for configuration and hooks; ``factory`` makes the servers that run."""
         self._config = server.config
+        self._server = server
+        self._api: Served | None = None
         self._factory = factory
         self._context = multiprocessing.get_context("spawn")
         self._places = [_Place(index) for index in range(processes)]
@@ -94,6 +98,21 @@ class Supervisor:
         return [place.server_id for place in self._places if place.server_id]
 
     @property
+    def api_port(self) -> int | None:
+        """The port that the API listens on; ``None`` while it does not."""
+        return self._api.port if self._api is not None else None
+
+    def state(self) -> EngineState:
+        """Return what the engines are at, as far as the supervisor knows."""
+        if self._ending or self._over():
+            return "stopping"
+        return "running" if self.server_ids else "starting"
+
+    def tasks(self) -> int:
+        """Return 0: the supervisor has no event loop."""
+        return 0
+
+    @property
     def forced(self) -> bool:
         """Whether a second signal cut the stop short."""
         return self._signals > 1
@@ -110,6 +129,8 @@ class Supervisor:
         restore = self._take_signals()
         begun = time.monotonic()
         try:
+            if self._config.monitoring.api.enabled:
+                self._serve_api()
             for place in self._places:
                 self._start(place)
             self._until(lambda: self._over() or all(place.server_id for place in self._places))
@@ -120,6 +141,9 @@ class Supervisor:
         finally:
             begun = time.monotonic()
             self._stop_all()
+            if self._api is not None:
+                self._api.stop()
+                self._api = None
             restore()
             self._store.close()
             if link.close is not None:
@@ -127,6 +151,12 @@ class Supervisor:
         if self._failure is not None:
             raise self._failure
         return self._total(time.monotonic() - begun)
+
+    def _serve_api(self) -> None:
+        from gqm.monitor.serving import Served  # loads the HTTP server, which few programs need
+
+        self._api = Served(self._config, self._server.open_link(), self._server.hooks, self)
+        self._api.start()
 
     def _over(self) -> bool:
         return self._failure is not None or self._signals > 0

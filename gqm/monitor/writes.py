@@ -1,0 +1,317 @@
+"""The calls that change something: operator actions, batches, and enqueueing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, TypeAlias, cast
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from gqm.admin import Action, Admin
+from gqm.admin.cron import CronAdmin
+from gqm.errors import InvalidJob, InvalidQuery
+from gqm.job import Status
+from gqm.jsontext import decode_json
+from gqm.monitor.answers import Data
+from gqm.monitor.problems import Problem
+from gqm.monitor.queries import ErrorPart, Fingerprint, IdPart, Name, Names, State, WorkerName
+from gqm.monitor.reads import job_data
+from gqm.newjob import MAX_ENQUEUED_BY, delay_ms, due_ms, new_job
+from gqm.store.commands.enqueue import enqueue
+from gqm.store.read.match import JobFilter, moment
+
+if TYPE_CHECKING:
+    from gqm.monitor.context import Context
+    from gqm.monitor.request import Request
+    from gqm.newjob import Options
+    from gqm.store.commands.enqueue import Mode
+
+
+class DryRun(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Whether only to tell what would be changed."""
+
+    dry_run: bool = False
+
+
+def _admin(context: Context, request: Request) -> Admin:
+    caller = request.who
+    request.note.skip = True  # the actions write their own entries
+    return Admin(
+        context.backend,
+        actor=caller.name,
+        role=caller.role,
+        source=caller.source,
+        address=request.address,
+        request_id=request.id,
+        failure_ttl=context.settings.failure_ttl_s,
+    )
+
+
+def _changed(context: Context, data: object, **event: object) -> Data:
+    context.observed.forget()
+    context.hub.nudge(event)
+    return Data(data)
+
+
+# ------------------------------------------------------------------------------------------ queues
+
+
+def pause(context: Context, request: Request) -> Data:
+    """Keep a queue from being worked on."""
+    return _changed(context, _admin(context, request).pause(request.name))
+
+
+def resume(context: Context, request: Request) -> Data:
+    """Let a queue be worked on again."""
+    return _changed(context, _admin(context, request).resume(request.name))
+
+
+def empty(context: Context, request: Request) -> Data:
+    """Cancel the ready jobs of a queue."""
+    params: DryRun = request.params
+    admin = _admin(context, request)
+    if params.dry_run:
+        return Data(admin.preview_queue(request.name, Status.READY))
+    done = admin.empty(request.name)
+    return _changed(context, done, queue=request.name, action="emptied", count=done.removed)
+
+
+def retry_dead(context: Context, request: Request) -> Data:
+    """Run the dead letters of a queue again."""
+    params: DryRun = request.params
+    admin = _admin(context, request)
+    if params.dry_run:
+        return Data(admin.preview_queue(request.name, Status.DEAD_LETTER))
+    done = admin.retry_all(request.name)
+    return _changed(context, done, queue=request.name, action="dlq_retried", count=done.retried)
+
+
+def clear_dead(context: Context, request: Request) -> Data:
+    """Delete the dead letters of a queue."""
+    params: DryRun = request.params
+    admin = _admin(context, request)
+    if params.dry_run:
+        return Data(admin.preview_queue(request.name, Status.DEAD_LETTER))
+    done = admin.clear(request.name)
+    return _changed(context, done, queue=request.name, action="dlq_cleared", count=done.cleared)
+
+
+# -------------------------------------------------------------------------------------------- jobs
+
+
+def retry(context: Context, request: Request) -> Data:
+    """Run a job again, or now."""
+    return _changed(context, _admin(context, request).retry(request.name))
+
+
+def cancel(context: Context, request: Request) -> Data:
+    """Cancel a job."""
+    return _changed(context, _admin(context, request).cancel(request.name))
+
+
+def delete(context: Context, request: Request) -> Data:
+    """Delete a job."""
+    return _changed(context, _admin(context, request).delete(request.name))
+
+
+# -------------------------------------------------------------------------------------------- cron
+
+
+def _cron(context: Context, request: Request) -> CronAdmin:
+    return CronAdmin(context.backend, _admin(context, request).log)
+
+
+def trigger(context: Context, request: Request) -> Data:
+    """Make a job of a cron entry."""
+    done = _cron(context, request).trigger(request.name)
+    return _changed(context, done, cron_id=request.name, action="triggered", job_id=done.job_id)
+
+
+def enable(context: Context, request: Request) -> Data:
+    """Let a cron entry fire."""
+    return _changed(context, _cron(context, request).enable(request.name))
+
+
+def disable(context: Context, request: Request) -> Data:
+    """Keep a cron entry from firing."""
+    return _changed(context, _cron(context, request).disable(request.name))
+
+
+def forget(context: Context, request: Request) -> Data:
+    """Delete a cron entry that no server has any more."""
+    return _changed(context, _cron(context, request).delete(request.name))
+
+
+# ------------------------------------------------------------------------------------------- batch
+
+Moment: TypeAlias = float | Annotated[str, Meta(max_length=32)]
+
+
+class FilterBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Which jobs are meant; as in the parameters of lists."""
+
+    status: Annotated[tuple[State, ...], Meta(min_length=1, max_length=20)]
+    queue: Names | Name = ()
+    type: Names | Name = ()
+    q: IdPart = ""
+    error: ErrorPart = ""
+    fingerprint: Fingerprint = ""
+    worker: WorkerName = ""
+    since: Moment | None = None
+    until: Moment | None = None
+
+
+class BatchBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Jobs by id or by filter."""
+
+    job_ids: Annotated[list[str], Meta(min_length=1, max_length=1000)] | UnsetType = UNSET
+    filter: FilterBody | UnsetType = UNSET
+    dry_run: bool = False
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 1000
+    cursor: Annotated[str, Meta(max_length=2048)] | None = None
+
+
+def batch_retry(context: Context, request: Request) -> Data:
+    """Run many jobs again, or now."""
+    return _batch(context, request, "retry")
+
+
+def batch_cancel(context: Context, request: Request) -> Data:
+    """Cancel many jobs."""
+    return _batch(context, request, "cancel")
+
+
+def batch_delete(context: Context, request: Request) -> Data:
+    """Delete many jobs."""
+    return _batch(context, request, "delete")
+
+
+def _batch(context: Context, request: Request, action: Action) -> Data:
+    body: BatchBody = request.params
+    by_id, by_filter = body.job_ids is not UNSET, body.filter is not UNSET
+    if by_id == by_filter:
+        raise InvalidQuery("give exactly one of job_ids and filter")
+    if by_id and body.cursor is not None:
+        raise InvalidQuery("cursor goes with filter only")
+    ids = None if isinstance(body.job_ids, UnsetType) else body.job_ids
+    wanted = None if isinstance(body.filter, UnsetType) else _wanted(context, body.filter)
+    admin = _admin(context, request)
+    if body.dry_run:
+        return Data(admin.preview(action, job_ids=ids, wanted=wanted))
+    done = admin.batch(action, job_ids=ids, wanted=wanted, limit=body.limit, cursor=body.cursor)
+    return _changed(context, done)
+
+
+def _wanted(context: Context, body: FilterBody) -> JobFilter:
+    return JobFilter(
+        status=body.status,
+        queue=(body.queue,) if isinstance(body.queue, str) else body.queue,
+        type=(body.type,) if isinstance(body.type, str) else body.type,
+        q=body.q,
+        error=body.error,
+        fingerprint=body.fingerprint,
+        worker=body.worker,
+        since=_moment(context, "since", body.since),
+        until=_moment(context, "until", body.until),
+    )
+
+
+def _moment(context: Context, name: str, value: float | str | None) -> float | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        return float(value)
+    try:
+        return moment(value, context.backend.now())
+    except InvalidQuery as exc:
+        raise InvalidQuery(f"filter.{name}: {exc}") from None
+
+
+# ----------------------------------------------------------------------------------------- enqueue
+
+Seconds: TypeAlias = Annotated[int, Meta(ge=0)]
+Ttl: TypeAlias = Annotated[int, Meta(ge=-1)]
+
+
+class JobBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A job to be made. Durations are seconds."""
+
+    type: str
+    payload: msgspec.Raw | UnsetType = UNSET
+    queue: str = "default"
+    job_id: str | UnsetType = UNSET
+    run_at: float | UnsetType = UNSET
+    delay_ms: Annotated[int, Meta(ge=0)] | UnsetType = UNSET
+    max_retry: Annotated[int, Meta(ge=0)] | UnsetType = UNSET
+    timeout: Annotated[int, Meta(ge=1)] | UnsetType = UNSET
+    retry_intervals: Annotated[list[Seconds], Meta(min_length=1, max_length=100)] | UnsetType = UNSET
+    depends_on: Annotated[list[str], Meta(max_length=1000)] | UnsetType = UNSET
+    allow_failure: bool = False
+    enqueue_at_front: bool = False
+    unique: bool = False
+    result_ttl: Ttl | UnsetType = UNSET
+    failure_ttl: Ttl | UnsetType = UNSET
+    meta: msgspec.Raw | UnsetType = UNSET
+    enqueued_by: Annotated[str, Meta(max_length=256)] | UnsetType = UNSET
+
+
+_GIVEN = (
+    *("job_id", "max_retry", "timeout", "retry_intervals", "depends_on"),
+    *("result_ttl", "failure_ttl", "meta", "enqueued_by"),
+)
+_FLAGS = ("allow_failure", "enqueue_at_front", "unique")
+
+
+def add_job(context: Context, request: Request) -> Data:
+    """Enqueue a job."""
+    body: JobBody = request.params
+    _check_type(context, body.type)
+    request.note.target = str(body.job_id) if body.job_id is not UNSET else body.type[:128]
+    for name in ("payload", "meta"):
+        raw = getattr(body, name)
+        if isinstance(raw, msgspec.Raw):
+            _check_text(name, bytes(raw))
+    options: dict[str, object] = {"queue": body.queue}
+    options.update({name: getattr(body, name) for name in _GIVEN if getattr(body, name) is not UNSET})
+    options.update({name: True for name in _FLAGS if getattr(body, name)})
+    options.setdefault("enqueued_by", request.who.name[:MAX_ENQUEUED_BY])
+    made = new_job(
+        body.type, None if body.payload is UNSET else body.payload, cast("Options", options)
+    )  # it checks names and values
+    request.note.target = made.id
+    mode, when_ms = _when(body)
+    state = context.backend.run(enqueue(context.backend.keys, made, mode=mode, when_ms=when_ms))
+    request.note.after = state
+    context.observed.forget()
+    return job_data(context, request, made.id)
+
+
+def _check_type(context: Context, job_type: str) -> None:
+    allowed = context.settings.hooks.enqueue_types
+    if allowed is None:
+        return
+    for name in allowed:
+        if job_type == name or (name.endswith("*") and job_type.startswith(name[:-1])):
+            return
+    raise Problem("FORBIDDEN", f"jobs of type {job_type[:128]!r} are not enqueued over HTTP here")
+
+
+def _check_text(name: str, raw: bytes) -> None:
+    try:
+        decode_json(raw)
+    except ValueError as exc:
+        raise InvalidJob(f"{name}: {exc}") from None
+
+
+def _when(body: JobBody) -> tuple[Mode, int]:
+    at, delay = body.run_at, body.delay_ms
+    if isinstance(at, UnsetType) and isinstance(delay, UnsetType):
+        return "now", 0
+    if not isinstance(body.depends_on, UnsetType):
+        raise InvalidJob("run_at and delay_ms are not possible together with depends_on")
+    if not isinstance(at, UnsetType):
+        if not isinstance(delay, UnsetType):
+            raise InvalidJob("give run_at or delay_ms, not both")
+        return "at", due_ms(at)
+    assert not isinstance(delay, UnsetType)
+    return "in", delay_ms(delay / 1000)

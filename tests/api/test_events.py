@@ -1,0 +1,170 @@
+"""Event streams: what they tell, to whom, and how they end."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+from contextlib import ExitStack
+from queue import Empty, Queue
+from typing import Any
+
+import pytest
+
+from gqm.monitor import sse
+from gqm.monitor.options import Hooks
+from tests.api.support import ADMIN_KEY, KEYS, VIEWER_KEY, Api, serve
+from tests.support.wait import eventually
+
+
+class Listener:
+    """Reads one stream in a thread."""
+
+    def __init__(self, api: Api, query: str = "", *, cookie: str = "") -> None:
+        self.events: Queue[tuple[str, dict[str, Any]]] = Queue()
+        self.text = b""
+        self._socket = socket.create_connection(("127.0.0.1", api.port), timeout=30)
+        who = f"Cookie: {cookie}" if cookie else f"X-API-Key: {VIEWER_KEY}"
+        self._socket.sendall(f"GET /api/v1/events{query} HTTP/1.1\r\nHost: x\r\n{who}\r\n\r\n".encode())
+        self._file = self._socket.makefile("rb")
+        self.head = b""
+        while (line := self._file.readline()) not in (b"\r\n", b""):
+            self.head += line
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        kind = ""
+        with contextlib.suppress(OSError, ValueError):  # the test closed it
+            for line in self._file:
+                self.text += line
+                if line.startswith(b"event: "):
+                    kind = line[7:].strip().decode()
+                elif line.startswith(b"data: "):
+                    self.events.put((kind, json.loads(line[6:])))
+
+    def next(self, *kinds: str, timeout: float = 10.0) -> dict[str, Any]:
+        """Return the data of the next event of a kind; others are passed over."""
+        try:
+            while True:
+                kind, data = self.events.get(timeout=timeout)
+                if kind in kinds:
+                    return data
+        except Empty:
+            raise AssertionError(f"no event {kinds} came; so far: {self.text[-500:]!r}") from None
+
+    def wait_end(self, timeout: float = 10.0) -> None:
+        self._thread.join(timeout)
+        assert not self._thread.is_alive(), "the stream goes on"
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join(5)
+        self._file.close()
+        self._socket.close()
+
+    def __enter__(self) -> Listener:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def test_jobs_queues_and_sums_are_told(api: Api) -> None:
+    api.client.enqueue("mail.send", job_id="first")
+    with Listener(api) as stream:
+        assert b"text/event-stream" in stream.head
+        hello = stream.next("hello")
+        assert hello["version"] == "1.0.0"
+        assert stream.next("stats")["ready"] == 1
+        eventually(lambda: _told(api, stream))
+        api.post("/api/v1/queues/default/pause")
+        assert stream.next("queue")["action"] == "paused"
+        api.delete("/api/v1/queues/default/empty")
+        emptied = stream.next("queue")
+        assert (emptied["action"], emptied["queue"]) == ("emptied", "default")
+    assert stream.text.startswith(b"retry: 3000\n\n")
+    numbers = [int(line[4:]) for line in stream.text.splitlines() if line.startswith(b"id: ")]
+    assert numbers == sorted(set(numbers))
+
+
+def _told(api: Api, stream: Listener) -> bool:
+    """Enqueue a job until one is heard of: the subscription begins a little after the stream."""
+    made = api.client.enqueue("mail.send", {"n": 1})
+    try:
+        data = stream.next("job", timeout=0.5)
+    except AssertionError:
+        return False
+    assert (data["queue"], data["from"], data["to"], data["type"]) == ("default", None, "ready", "mail.send")
+    assert data["job_id"] in (made.id, data["job_id"])
+    return True
+
+
+def test_only_what_is_asked_for_is_sent(api: Api) -> None:
+    api.client.enqueue("mail.send", queue="other")
+    with Listener(api, "?events=queue&queue=other") as stream:
+        eventually(lambda: api.app.context.hub.clients == 1)
+        api.client.enqueue("mail.send")
+        api.post("/api/v1/queues/default/pause")
+        api.delete("/api/v1/queues/default/empty")
+        api.delete("/api/v1/queues/other/empty")
+        assert stream.next("queue", "job", "stats")["queue"] == "other"
+    assert api.get("/api/v1/events?colour=red").status == 400
+
+
+def test_the_seventeenth_stream_is_refused(api: Api) -> None:
+    with ExitStack() as stack:
+        for _ in range(16):
+            stack.enter_context(Listener(api))
+        answer = api.get("/api/v1/events")
+        assert (answer.status, answer.code) == (503, "SERVER_BUSY")
+        assert api.get("/api/v1/queues").status == 200
+    eventually(lambda: _left(api), timeout=10)
+
+
+def _left(api: Api) -> bool:
+    """Make the server write, so that it notices who is gone."""
+    api.app.context.hub.tell("redis", {"up": True})
+    return api.app.context.hub.clients == 0
+
+
+def test_streams_of_ended_sessions_end(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sse, "CHECK_EVERY_S", 0.2)
+    api.log_in("vic")
+    with Listener(api, cookie=api.cookies["vic"]) as stream:
+        stream.next("hello")
+        api.post("/auth/logout-all", user="vic")
+        assert stream.next("bye") == {"reason": "signed_out"}
+        stream.wait_end()
+
+
+def test_streams_end_with_the_server(redis_socket: str, prefix: str) -> None:
+    with serve(f"unix:{redis_socket}", prefix, api_keys=KEYS) as api:
+        stream = Listener(api)
+        stream.next("hello")
+    assert stream.next("bye") == {"reason": "shutdown"}
+    stream.wait_end()
+    stream.close()
+
+
+def test_old_streams_end(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sse, "MAX_AGE_S", 0.3)
+    monkeypatch.setattr(sse, "COMMENT_EVERY_S", 0.1)
+    with Listener(api) as stream:
+        assert stream.next("bye") == {"reason": "max_age"}
+        assert b":\n\n" in stream.text
+
+
+def test_a_slow_reader_is_told_what_it_missed() -> None:
+    client = sse.Client(sse.EventsQuery())
+    for number in range(5000):
+        client.put(sse.Event("queue", {"queue": "q", "n": number}))
+    events, dropped = client.take(0)
+    assert (len(events), dropped) == (sse.MAX_BUFFER, 5000 - sse.MAX_BUFFER)
+
+
+def test_streams_can_be_turned_off(redis_socket: str, prefix: str) -> None:
+    with serve(f"unix:{redis_socket}", prefix, hooks=Hooks(sse=False), api_keys=KEYS) as api:
+        assert api.get("/api/v1/events", key=ADMIN_KEY).status == 404
