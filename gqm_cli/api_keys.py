@@ -68,8 +68,8 @@ def add_api_key(
         say_json({"name": wanted, "role": given, "key": key, "file": file})
     else:
         say(key)
-    told = f'added API key "{wanted}" ({given}) to {file}; it is shown this once, only its hash is stored'
-    report(file, written, told)
+    told = f'added API key "{wanted}" ({given}) to {file}'
+    report(file, written, told, "it is shown this once: only its hash is stored")
 
 
 def revoke_api_key(

@@ -14,7 +14,6 @@ from gqm.config import format_duration
 from gqm.cron import NeverFires, parse
 from gqm_cli.output import YELLOW, note, printable, styled
 from gqm_cli.startup import (
-    api_warnings,
     config_warnings,
     handler_warnings,
     shown_folder,
@@ -55,7 +54,6 @@ class Running:
         """What does not fit, a line each."""
         return [
             *config_warnings(self.config),
-            *api_warnings(self.config),
             *handler_warnings(self.config, self.plans, self.handlers),
         ]
 
@@ -80,9 +78,17 @@ def banner(running: Running) -> Iterator[str]:
     yield _line("redis", _redis(running))
     yield from (_line("pool", text) for text in _pools(running))
     yield _line("handlers", f"{_handlers(running)}      cron  {_cron(running.config, time.time())}")
-    yield _line("api", "off")
+    yield _line("api", _api(running.config))
     for text in running.warnings:
         yield f"{styled('warning', YELLOW, sys.stderr)}{'':{_LABEL - len('warning')}}{printable(text)}"
+
+
+def _api(config: Config) -> str:
+    monitoring = config.monitoring
+    if not monitoring.api.enabled:
+        return "off"
+    dashboard = f"  dashboard {monitoring.dashboard.path_prefix}/" if monitoring.dashboard.enabled else ""
+    return f"{monitoring.api.addr}{dashboard}"
 
 
 def _line(label: str, text: str) -> str:
@@ -183,7 +189,7 @@ def _facts(running: Running) -> dict[str, object]:
         "pools": [_pool_facts(plan, config) for plan in running.plans],
         "handlers": [spec.type for spec in running.handlers],
         "cron_entries": [entry.id for entry in config.scheduler.cron_entries],
-        "api": None,
+        "api": config.monitoring.api.addr if config.monitoring.api.enabled else None,
     }
 
 

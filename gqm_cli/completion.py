@@ -44,9 +44,12 @@ def install() -> None:
 
 def _shell() -> str:
     """Return the shell that this process was started from. Raises `CommandFailed`."""
-    from typer._completion_shared import _get_shell_name
+    import shellingham  # type: ignore[import-untyped]  # comes with Typer, without types
 
-    name = _get_shell_name() or os.path.basename(os.environ.get("SHELL", ""))
+    try:
+        name = str(shellingham.detect_shell()[0])
+    except shellingham.ShellDetectionFailure:
+        name = os.path.basename(os.environ.get("SHELL", ""))
     if name not in _SHELLS:
         raise CommandFailed("completion is for bash, zsh and fish; run this in one of them")
     return name

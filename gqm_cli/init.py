@@ -15,7 +15,7 @@ from gqm_cli.output import note, printable
 
 _NEXT = """\
 Next:
-  1. Write a handler, for example in jobs.py beside it, and set app.handlers to ["jobs"]:
+  1. Write a handler, such as this in jobs.py, and set app.handlers to ["jobs"]:
        import gqm
 
        @gqm.handler("hello")
@@ -23,7 +23,7 @@ Next:
            print("hello", job.payload.get("name"))
   2. gqm run{file}
   3. gqm tui
-To serve other machines: "gqm set-password admin{file}" first, then change monitoring.api.addr."""
+For other machines: run "gqm set-password admin{file}", then change api.addr."""
 
 
 def init(

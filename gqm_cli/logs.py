@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from gqm.engine.attempt import current_job
+from gqm.engine.joblog import JobLogFilter
 from gqm_cli.output import RED, YELLOW, has_colour, json_line, printable, styled
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
@@ -82,19 +82,11 @@ def set_up(level: str, form: str) -> logging.Formatter:
     formatter = JSONFormatter() if form == "json" else TextFormatter(colour=has_colour(sys.stderr))
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
-    handler.addFilter(_add_job)
+    handler.addFilter(JobLogFilter(missing=None))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(LEVELS[level])
     return formatter
-
-
-def _add_job(record: logging.LogRecord) -> bool:
-    """Note the running job in what its handler logs."""
-    job = None if hasattr(record, "job") else current_job.get()
-    if job is not None:
-        record.job, record.type, record.queue = job.id, job.type, job.queue
-    return True
 
 
 def _who(record: logging.LogRecord, message: str) -> str:
@@ -132,4 +124,4 @@ def _clock(record: logging.LogRecord) -> str:
 def _traceback(record: logging.LogRecord) -> str:
     if record.exc_info:
         return logging.Formatter().formatException(record.exc_info)
-    return ""
+    return record.exc_text or ""  # a worker process sends the text alone

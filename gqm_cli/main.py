@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Callable
 from typing import Annotated
@@ -92,6 +93,7 @@ app = typer.Typer(
     add_completion=False,
     add_help_option=False,
     rich_markup_mode=None,
+    pretty_exceptions_enable=False,
 )
 
 
@@ -117,8 +119,20 @@ def gqm(
         say(ctx.get_help())
 
 
+def _open_streams() -> None:
+    """Put nothing in the places of standard streams that whoever started us has closed."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+            setattr(sys, name, open(number, mode, encoding="utf-8"))  # noqa: SIM115 - open to the end
+
+
 def run() -> None:
     """Run the command line of this process; it ends with the command's exit code."""
+    _open_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a narrow encoding must not end in a traceback
     app(prog_name="gqm")

@@ -19,7 +19,7 @@ from gqm.config import Config, code_options, load_config
 from gqm.engine.core import Engine, Summary
 from gqm.engine.plan import plan_pools
 from gqm.errors import RedisUnavailable, RegistrationError
-from gqm.server import Server, loop_factory
+from gqm.server import Server, run_to_end
 from gqm.store.commands.facts import facts
 from gqm.store.connect import Backoff, open_link
 from gqm.store.sync import Store
@@ -156,8 +156,7 @@ def _serve_one(server: Server, plan: Plan, reached: Reached) -> bool:
             plan.log_format,
         )
 
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        return runner.run(_run(server, ready))
+    return run_to_end(_run(server, ready))
 
 
 async def _run(server: Server, ready: Callable[[Engine], None]) -> bool:

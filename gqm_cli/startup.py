@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ def config_warnings(config: Config) -> Iterator[str]:
         if problem.rule != _UNPROTECTED:
             yield f"{problem.place}: {problem.path}: {problem.text}"
     if config.redis.embedded_folder:
-        yield "embedded server: for development and a single machine; its data are in " + shown_folder(config)
+        yield f"embedded server: development and single-machine use; data in {shown_folder(config)}"
 
 
 def handler_warnings(config: Config, plans: Sequence[PoolPlan], registry: Registry) -> Iterator[str]:
@@ -66,13 +67,5 @@ def spaced_duration(seconds: float) -> str:
 
 def shown_folder(config: Config) -> str:
     """Return the folder of the embedded server, seen from the working folder if it is below."""
-    import os
-
     relative = os.path.relpath(config.redis.embedded_folder)
     return config.redis.embedded_folder if relative.startswith("..") else f"./{relative}"
-
-
-def api_warnings(config: Config) -> Iterator[str]:
-    """Yield that the REST API is asked for; nothing serves it yet."""
-    if config.monitoring.api.enabled:
-        yield "the REST API is not part of this build yet: monitoring.api is ignored"

@@ -12,7 +12,7 @@ from tests.cli.helpers import Gqm
 
 NEXT = """\
 Next:
-  1. Write a handler, for example in jobs.py beside it, and set app.handlers to ["jobs"]:
+  1. Write a handler, such as this in jobs.py, and set app.handlers to ["jobs"]:
        import gqm
 
        @gqm.handler("hello")
@@ -20,7 +20,7 @@ Next:
            print("hello", job.payload.get("name"))
   2. gqm run
   3. gqm tui
-To serve other machines: "gqm set-password admin" first, then change monitoring.api.addr.
+For other machines: run "gqm set-password admin", then change api.addr.
 """
 
 
@@ -72,7 +72,7 @@ def test_another_name_is_in_the_next_steps(gqm: Gqm) -> None:
     done = gqm("init", "-c", "my jobs.yaml")
     assert done.err.startswith("created my jobs.yaml\n")
     assert "  2. gqm run -c 'my jobs.yaml'\n" in done.err
-    assert """"gqm set-password admin -c 'my jobs.yaml'" first""" in done.err
+    assert """run "gqm set-password admin -c 'my jobs.yaml'", then""" in done.err
     assert (gqm.folder / "my jobs.yaml").exists()
 
 

@@ -12,6 +12,7 @@ from io import StringIO
 import pytest
 
 from gqm.engine.attempt import current_job
+from gqm.engine.runners.records import replay
 from gqm.job import Job
 from gqm_cli.logs import JSONFormatter, TextFormatter, set_up, short_id
 
@@ -125,7 +126,7 @@ def test_what_a_handler_logs_carries_its_job(root: logging.Logger, monkeypatch: 
     written = StringIO()
     monkeypatch.setattr("sys.stderr", written)
     set_up("info", "json")
-    job = Job({b"id": UUID.encode(), b"type": b"mail", b"queue": b"low"})
+    job = Job({b"id": UUID.encode(), b"type": b"mail", b"queue": b"low", b"attempt": b"2"})
 
     def handler() -> None:
         current_job.set(job)
@@ -135,5 +136,23 @@ def test_what_a_handler_logs_carries_its_job(root: logging.Logger, monkeypatch: 
     contextvars.copy_context().run(handler)
     logging.getLogger("myapp").info("elsewhere")
     inside, outside = (json.loads(line) for line in written.getvalue().splitlines())
-    assert (inside["job"], inside["type"], inside["queue"]) == (UUID, "mail", "low")
+    assert [inside[name] for name in ("job", "type", "queue", "attempt")] == [UUID, "mail", "low", 2]
     assert (inside["logger"], inside["msg"], "job" in outside) == ("myapp", "sending", False)
+
+
+def test_what_a_worker_process_logs_keeps_its_traceback(
+    root: logging.Logger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = StringIO()
+    monkeypatch.setattr("sys.stderr", written)
+    made = record("went wrong", name="myapp", exc_text="Traceback:\nValueError: x\x1b[2J")
+    set_up("info", "json")
+    replay(vars(made), "fast", Job({b"id": UUID.encode(), b"type": b"mail"}))
+    found = json.loads(written.getvalue())
+    assert (found["traceback"], found["pool"], found["job"]) == (
+        "Traceback:\nValueError: x\x1b[2J",
+        "fast",
+        UUID,
+    )
+    made = record("went wrong", name="myapp", exc_text="Traceback:\nValueError: x\x1b[2J")
+    assert text(made).splitlines()[1:] == ["    Traceback:", "    ValueError: x\\x1b[2J"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 import redis
 
 import gqm as library
-from tests.cli.helpers import Gqm, Running
+from tests.cli.helpers import GQM, Gqm, Running
 from tests.support.servers import ServerFactory
 from tests.support.wait import eventually
 
@@ -129,6 +130,20 @@ def test_signals_work_while_a_handler_blocks_the_event_loop(
     assert running.ends() == 1
 
 
+def test_it_runs_and_ends_with_its_standard_streams_closed(gqm: Gqm, jobs: Path) -> None:
+    script = f"exec {' '.join(GQM)} run 0<&- 1>&- 2>log"
+    process = subprocess.Popen(["bash", "-c", script], cwd=gqm.folder, env=gqm.env)
+    try:
+        log = gqm.folder / "log"
+        eventually(lambda: log.exists() and "\napi  " in log.read_text(), timeout=20)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+        assert "stopped in" in log.read_text().splitlines()[-1]
+    finally:
+        process.kill()
+        process.wait()
+
+
 def test_a_rolling_restart_of_one_process_is_only_logged(gqm: Gqm, jobs: Path) -> None:
     running = started(gqm.start("run"))
     running.signal(signal.SIGUSR2)
@@ -152,7 +167,7 @@ def test_the_embedded_server(gqm: Gqm) -> None:
     gqm.write("jobs.py", JOBS)
     gqm.write("gqm.yaml", "redis: {addr: embedded}\napp: {handlers: [jobs]}\n")
     running = gqm.start("run")
-    running.says("warning    embedded server: for development and a single machine; its data are in ./.gqm\n")
+    running.says("warning    embedded server: development and single-machine use; data in ./.gqm\n")
     assert re.search(
         r"^redis      embedded in \./\.gqm  prefix gqm:  (valkey|version) \d+\.\d+\.\d+  \d+\.\d ms$",
         running.err,
@@ -406,10 +421,9 @@ def test_the_banner(gqm: Gqm, config: Path, redis_socket: str, prefix: str) -> N
     assert re.fullmatch(
         r"handlers   4 from jobs \(2 async\)      cron  1 entry, next sync in [0-9dhms]+", lines[4]
     )
-    assert lines[5] == "api        off"
+    assert lines[5] == "api        127.0.0.1:0"
     assert lines[6] == 'warning    gqm.yaml:6:35: queues[1].name: no pool reads queue "low"'
-    assert lines[7].startswith("warning    the REST API is not part of this build yet")
-    assert lines[8] == (
+    assert lines[7] == (
         'warning    pool "fast" lists push, which has no handler: its jobs wait 1 h, then go to dead_letter'
     )
     running.signal(signal.SIGTERM)

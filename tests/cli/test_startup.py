@@ -11,7 +11,7 @@ from gqm.engine.handlers import Registry, make_spec
 from gqm.engine.plan import plan_pools
 from gqm.store.commands.facts import Facts
 from gqm_cli.banner import Reached, Running, banner
-from gqm_cli.startup import api_warnings, config_warnings, handler_warnings, spaced_duration
+from gqm_cli.startup import config_warnings, handler_warnings, spaced_duration
 
 
 def registry_of(*types: str, workers: int = 0) -> Registry:
@@ -74,10 +74,10 @@ def test_a_redis_without_a_password_has_its_own_banner() -> None:
     assert list(config_warnings(config)) == []
 
 
-def test_the_api_is_said_to_be_missing_only_where_it_is_asked_for() -> None:
-    assert list(api_warnings(parse_config("", env={}))) == []
-    text = "monitoring: {api: {enabled: true, addr: '127.0.0.1:0'}}"
-    assert len(list(api_warnings(parse_config(text, env={})))) == 1
+def test_the_banner_says_where_the_api_listens() -> None:
+    assert "api        off" in lines(parse_config("", env={}))
+    text = "monitoring: {api: {addr: '127.0.0.1:81'}, dashboard: {enabled: true, path_prefix: /panel}}"
+    assert "api        127.0.0.1:81  dashboard /panel/" in lines(parse_config(text, env={}))
 
 
 @pytest.mark.parametrize(
