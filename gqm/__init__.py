@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from gqm import otel, testing
+    from gqm.admin import Admin
     from gqm.client import AsyncClient, Client, Enqueued, Item
     from gqm.config import Config, load_config, parse_config
     from gqm.engine.attempt import current_job
@@ -23,11 +25,14 @@ if TYPE_CHECKING:
         EmbeddedServerError,
         GQMError,
         InvalidJob,
+        InvalidPayload,
+        InvalidQuery,
         JobFailed,
         JobNotFound,
         JobStateError,
         JobTimeout,
         PayloadTooLarge,
+        QueueNotFound,
         RedisSetupError,
         RedisUnavailable,
         RegistrationError,
@@ -43,6 +48,7 @@ if TYPE_CHECKING:
 __version__ = "1.0.0"
 
 _PLACES = {
+    "gqm.admin": ("Admin",),
     "gqm.client": ("AsyncClient", "Client", "Enqueued", "Item"),
     "gqm.config": ("Config", "load_config", "parse_config"),
     "gqm.engine.attempt": ("current_job",),
@@ -58,11 +64,14 @@ _PLACES = {
         "EmbeddedServerError",
         "GQMError",
         "InvalidJob",
+        "InvalidPayload",
+        "InvalidQuery",
         "JobFailed",
         "JobNotFound",
         "JobStateError",
         "JobTimeout",
         "PayloadTooLarge",
+        "QueueNotFound",
         "RedisSetupError",
         "RedisUnavailable",
         "RegistrationError",
@@ -76,7 +85,10 @@ _PLACES = {
     "gqm.server": ("Server",),
 }
 
+_MODULES = ("otel", "testing")
+
 __all__ = [
+    "Admin",
     "AsyncClient",
     "BatchTooLarge",
     "Client",
@@ -90,6 +102,8 @@ __all__ = [
     "Enqueued",
     "GQMError",
     "InvalidJob",
+    "InvalidPayload",
+    "InvalidQuery",
     "Item",
     "Job",
     "JobFailed",
@@ -98,6 +112,7 @@ __all__ = [
     "JobStateError",
     "JobTimeout",
     "PayloadTooLarge",
+    "QueueNotFound",
     "RedisSetupError",
     "RedisUnavailable",
     "RegistrationError",
@@ -111,11 +126,17 @@ __all__ = [
     "current_job",
     "handler",
     "load_config",
+    "otel",
     "parse_config",
+    "testing",
 ]
 
 
 def __getattr__(name: str) -> object:
+    if name in _MODULES:
+        import importlib
+
+        return importlib.import_module(f"gqm.{name}")
     for module, names in _PLACES.items():
         if name in names:
             import importlib

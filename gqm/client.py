@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from gqm.store.command import Command
+    from gqm.store.commands.enqueue import Mode
     from gqm.store.commands.jobs import Outcome
 
 __all__ = ["AsyncClient", "Client", "Enqueued", "Item"]
@@ -76,22 +77,34 @@ class ConnectionOptions(TypedDict, total=False):
 
 
 class _Base:
-    """What both clients share: building commands and reading answers, without any I/O."""
+    """What both clients share: building commands and reading answers, without any I/O.
+
+    The last four methods are the only places that know where jobs are kept.
+    """
 
     def __init__(self, redis: object, options: ConnectionOptions) -> None:
         self._link = _link(redis, options)
         self._keys = self._link.keys
 
-    def _enqueue(self, job: NewJob) -> Command[Status]:
-        return enqueue(self._keys, job)
-
     def _enqueue_at(self, job: NewJob, when: datetime | float) -> Command[Status]:
         _refuse_parents(job)
-        return enqueue(self._keys, job, mode="at", when_ms=due_ms(when))
+        return self._enqueue(job, "at", due_ms(when))
 
     def _enqueue_in(self, job: NewJob, delay: float | timedelta) -> Command[Status]:
         _refuse_parents(job)
-        return enqueue(self._keys, job, mode="in", when_ms=delay_ms(delay))
+        return self._enqueue(job, "in", delay_ms(delay))
+
+    def _enqueue(self, job: NewJob, mode: Mode = "now", when_ms: int = 0) -> Command[Status]:
+        return enqueue(self._keys, job, mode=mode, when_ms=when_ms)
+
+    def _enqueue_batch(self, jobs: Sequence[NewJob]) -> Command[int]:
+        return enqueue_batch(self._keys, jobs)
+
+    def _get(self, job_id: str) -> Command[Job | None]:
+        return get_job(self._keys, job_id)
+
+    def _get_outcome(self, job_id: str) -> Command[Outcome | None]:
+        return get_outcome(self._keys, job_id)
 
 
 def _link(redis: object, options: ConnectionOptions) -> Link:
@@ -213,7 +226,7 @@ class Client(_Base):
         jobs = _new_batch(items)
         if not jobs:
             return []
-        self._store.run(enqueue_batch(self._keys, jobs))
+        self._store.run(self._enqueue_batch(jobs))
         return [_made(job, Status.READY) for job in jobs]
 
     def enqueue_many(self, items: Iterable[ItemLike]) -> Iterator[list[Enqueued]]:
@@ -231,12 +244,12 @@ class Client(_Base):
             yield self._send_chunk(chunks.jobs)
 
     def _send_chunk(self, jobs: Sequence[NewJob]) -> list[Enqueued]:
-        self._store.run(enqueue_batch(self._keys, jobs))
+        self._store.run(self._enqueue_batch(jobs))
         return [_made(job, Status.READY) for job in jobs]
 
     def get(self, job_id: str) -> Job | None:
         """Return a job as it stands, ``None`` if it never existed, expired or was deleted."""
-        return self._store.run(get_job(self._keys, job_id))
+        return self._store.run(self._get(job_id))
 
     def wait(self, job_id: str, timeout: float | None = None) -> object:
         """Wait until a job has ended and return its result.
@@ -247,7 +260,7 @@ class Client(_Base):
         """
         backoff = _wait_backoff(timeout)
         while True:
-            ended, result = _ended(job_id, self._store.run(get_outcome(self._keys, job_id)))
+            ended, result = _ended(job_id, self._store.run(self._get_outcome(job_id)))
             if ended:
                 return result
             time.sleep(_pause(backoff, job_id, timeout))
@@ -311,18 +324,18 @@ class AsyncClient(_Base):
             yield await self._send_chunk(chunks.jobs)
 
     async def _send_chunk(self, jobs: Sequence[NewJob]) -> list[Enqueued]:
-        await self._store.run(enqueue_batch(self._keys, jobs))
+        await self._store.run(self._enqueue_batch(jobs))
         return [_made(job, Status.READY) for job in jobs]
 
     async def get(self, job_id: str) -> Job | None:
         """As `Client.get`."""
-        return await self._store.run(get_job(self._keys, job_id))
+        return await self._store.run(self._get(job_id))
 
     async def wait(self, job_id: str, timeout: float | None = None) -> object:
         """As `Client.wait`."""
         backoff = _wait_backoff(timeout)
         while True:
-            ended, result = _ended(job_id, await self._store.run(get_outcome(self._keys, job_id)))
+            ended, result = _ended(job_id, await self._store.run(self._get_outcome(job_id)))
             if ended:
                 return result
             await asyncio.sleep(_pause(backoff, job_id, timeout))

@@ -54,7 +54,6 @@ class Attempt:
         "claim",
         "claimed_at",
         "error",
-        "future",
         "job",
         "note",
         "now_ms",
@@ -90,7 +89,6 @@ class Attempt:
         self.stopped_at = 0.0
         self.abandoned = False
         self.task: asyncio.Task[None] | None = None
-        self.future: asyncio.Future[object] | None = None
         self.error: BaseException | None = None
         """What the callbacks are told."""
         self.note = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -15,7 +16,7 @@ import gqm
 from gqm.engine.core import Engine, Summary
 from tests.support.wait import eventually
 
-__all__ = ["Running", "alive", "children", "running"]
+__all__ = ["Running", "alive", "children", "freeze", "running"]
 
 T = TypeVar("T")
 
@@ -95,20 +96,24 @@ def children(pid: int | None = None) -> set[int]:
     for task in Path(f"/proc/{pid or os.getpid()}/task").iterdir():
         try:
             found.update(
-                int(child) for child in (task / "children").read_text().split() if not _is_redis(child)
+                int(child) for child in (task / "children").read_text().split() if not _is_other(child)
             )
         except OSError:  # a thread that has just ended
             continue
     return found
 
 
-def _is_redis(pid: str) -> bool:
-    """Whether a process is the server of this test run, which is no worker."""
+# Other children that a test process may have from earlier tests: its server, multiprocessing's tracker.
+_OTHERS = (b"valkey", b"redis-server", b"resource_tracker")
+
+
+def _is_other(pid: str) -> bool:
+    """Whether a process is none that the tests of this folder start."""
     try:
         line = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
-    return b"valkey" in line or b"redis-server" in line
+    return any(name in line for name in _OTHERS)
 
 
 def alive(pid: int) -> bool:
@@ -118,3 +123,14 @@ def alive(pid: int) -> bool:
     except OSError:
         return False
     return stat.rpartition(")")[2].split()[0] not in "ZX"
+
+
+def freeze(pid: int) -> None:
+    """Stop a process without ending it, and wait until none of its threads runs any more."""
+    os.kill(pid, signal.SIGSTOP)
+    tasks = list(Path(f"/proc/{pid}/task").iterdir())
+
+    def stopped() -> bool:
+        return all((task / "stat").read_text().rpartition(")")[2].split()[0] == "T" for task in tasks)
+
+    eventually(stopped, message=f"process {pid} is stopped")

@@ -25,7 +25,7 @@ from gqm.store.commands.operate import cancel
 from gqm.store.connect import plain_link
 from gqm.store.sync import Store
 from tests.engine import poison
-from tests.engine.running import Running, alive, children, running
+from tests.engine.running import Running, alive, children, freeze, running
 from tests.support.wait import eventually, throughout
 
 ROOT = Path(__file__).parents[2]
@@ -217,6 +217,13 @@ def test_skip_retry_also_where_another_error_came_of_it(serve: Serve, client: gq
             assert (job.status, job.retry_count, job.attempt) == ("dead_letter", 0, 1)
             assert job.error == text
             assert "SkipRetry" in job.traceback
+
+
+def test_a_payload_of_the_wrong_shape_is_not_retried(serve: Serve, client: gqm.Client) -> None:
+    with serve():
+        job = ended(client, client.enqueue("bad_payload", {"to": 5}, max_retry=5).id)
+    assert (job.status, job.retry_count, job.attempt) == ("dead_letter", 0, 1)
+    assert job.error == "InvalidPayload: payload does not fit Mail: Expected `str`, got `int` - at `$.to`"
 
 
 def test_retry_says_when_and_whether_it_counts(
@@ -457,7 +464,7 @@ def test_waiting_for_a_process_does_not_count_as_running(
 ) -> None:
     with serve(job_timeout="1s", grace_period=0) as run:
         (child,) = children()
-        os.kill(child, signal.SIGSTOP)
+        freeze(child)
         job_id = client.enqueue("sleeps", {"s": 0.6}).id
         eventually(lambda: run.pool_record("p")["active_jobs"] == 1)
         monkeypatch.setenv("GQM_TEST_SLOW_IMPORT_S", "0.6")
@@ -471,7 +478,7 @@ def test_a_job_that_gets_no_process_in_time_goes_back_uncounted(
 ) -> None:
     with serve(job_timeout="300ms", grace_period=0) as run:
         (child,) = children()
-        os.kill(child, signal.SIGSTOP)
+        freeze(child)
         job_id = client.enqueue("echo", {"value": 1}).id
         eventually(lambda: run.pool_record("p")["active_jobs"] == 1)
         monkeypatch.setenv("GQM_TEST_SLOW_IMPORT_S", "1")
@@ -822,3 +829,28 @@ def test_a_pool_with_100_abandoned_threads_claims_no_more(
         finally:
             leave.set()
         eventually(lambda: raw.llen(ready) == 0, 10, message="it claims again once they have come back")
+
+
+# -------------------------------------------------------------------------------- all of it, for longer
+
+
+@pytest.mark.slow
+@pytest.mark.fault(30)
+def test_five_of_each_poison_in_a_pool_that_goes_on_working(serve: Serve, client: gqm.Client) -> None:
+    ends = {
+        "segfault": ("worker process exited: SIGSEGV", 3),
+        "exit7": ("worker process exited: code 7", 3),
+        "hog": ("MemoryError", 0),
+        "endless_c": ("timeout after 1s: process killed", 0),
+        "ignores_signals": ("timeout after 1s: process killed", 0),
+    }
+    with serve(concurrency=4, job_timeout="1s", retry={"max_retry": 3, "backoff_base": 0}):
+        poisons = {type_: [client.enqueue(type_).id for _ in range(5)] for type_ in ends}
+        others = [made.id for chunk in client.enqueue_many(["pid"] * 500) for made in chunk]
+        jobs = [ended(client, job_id, 120) for job_id in others]
+        assert {(job.status, job.attempt, job.crashes) for job in jobs} == {("completed", 1, 0)}
+        for type_, ids in poisons.items():
+            found = [ended(client, job_id, 120) for job_id in ids]
+            assert {(job.error, job.crashes) for job in found} == {ends[type_]}
+            assert {job.status for job in found} == {"dead_letter"}
+    assert children() == set()

@@ -319,10 +319,15 @@ def test_five_deaths_within_a_minute_end_everything(
 ) -> None:
     fleet = start(3, stop="0.3")
     ids = occupy(client, tmp_path, 12)
-    for pid in fleet.engines():
+    first = fleet.engines()
+    for pid in first:
         os.kill(pid, signal.SIGKILL)
-    eventually(lambda: len(space.leases()) == 3 and len(fleet.engines()) == 3, 10)
-    for pid in sorted(fleet.engines())[:2]:
+
+    def replaced() -> bool:
+        return len(space.leases()) == 3 and len(fleet.engines() - first) == 3
+
+    eventually(replaced, 20)
+    for pid in sorted(fleet.engines() - first)[:2]:
         os.kill(pid, signal.SIGKILL)
     words = fleet.said("failed")
     assert "5 engine processes died within 60 s" in " ".join(words)
@@ -452,6 +457,16 @@ def test_a_rolling_restart_with_code_that_does_not_start_is_given_up(
     eventually(lambda: len(space.leases()) == 3, 10)
     fleet.signal(signal.SIGTERM)
     assert fleet.wait() == 0
+
+
+@pytest.mark.slow
+def test_code_that_never_starts_does_not_end_those_who_run(start: Start, client: gqm.Client) -> None:
+    fleet = start(2)
+    fleet.set("mode", "refuse")
+    fleet.signal(signal.SIGUSR2)
+    eventually(lambda: "a new one starts in 16 s" in fleet.log, 30)  # the fifth time
+    assert client.wait(client.enqueue("version").id, 10) == "old"
+    assert fleet.process.poll() is None
 
 
 def test_one_process_alone_does_not_roll(start: Start, space: Space) -> None:

@@ -90,6 +90,7 @@ def test_a_late_cancel_does_not_reach_the_next_run(tmp_path: Path) -> None:
         send(connection, run(2, "polite", b'{"mark":"%s"}' % str(mark).encode()))
         assert answer(connection) == Taken(2)
         eventually(mark.exists)
+        send(connection, Cancel(1))  # also when it comes this late
         assert not connection.poll(0.2)
         send(connection, Cancel(2))
         assert answer(connection) == Returned(b'"stopped"', "")

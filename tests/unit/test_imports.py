@@ -25,6 +25,7 @@ HEAVY = {
     "hiredis",
     "http.server",
     "httpx",
+    "opentelemetry",
     "redis",
     "rich",
     "textual",
@@ -38,6 +39,7 @@ HEAVY = {
 DOORS = {
     "croniter": ("gqm/cronfields.py",),
     "http.server": ("gqm/monitor/server.py",),
+    "opentelemetry": ("gqm/otel.py",),
     "redis": ("gqm/store/connect.py", "gqm/store/sync.py", "gqm/store/aio.py"),
     "textual": ("gqm_tui/",),
     "typer": ("gqm_cli/",),

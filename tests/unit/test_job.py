@@ -6,12 +6,11 @@ import dataclasses
 import logging
 from typing import TypedDict
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gqm.errors import JobStateError
+from gqm.errors import InvalidPayload, JobStateError, SkipRetry
 from gqm.job import LIVE, TERMINAL, Job, Status, decode_object
 
 
@@ -189,10 +188,37 @@ class Letter:
 def test_decode_into_a_shape() -> None:
     assert job(payload='{"to":"x","copies":2}').decode(Letter) == Letter("x", 2)
     assert job(payload='{"to":"x"}').decode(Mail) == {"to": "x"}
-    with pytest.raises(msgspec.ValidationError, match=r"\$\.to"):
+    with pytest.raises(InvalidPayload, match=r"payload does not fit Letter: .*\$\.to"):
         job(payload='{"to":1}').decode(Letter)
-    with pytest.raises(msgspec.ValidationError, match="to"):
+    with pytest.raises(InvalidPayload, match="to"):
         job().decode(Letter)
+
+
+def test_nothing_and_null_are_an_empty_object() -> None:
+    for stored in ({}, {"payload": ""}, {"payload": "null"}, {"payload": "{}"}):
+        assert job(**stored).decode(dict[str, int]) == {}
+
+
+@pytest.mark.parametrize(
+    ("payload", "says"),
+    [
+        ('{"to":5}', r"payload does not fit Letter: Expected `str`, got `int` - at `\$\.to`"),
+        ('{"to":"a","copies":"x"}', r"at `\$\.copies`"),
+        ("[1]", "Expected `object`, got `array`"),
+        ('{"to":', "truncated"),
+        ('{"x":' + "[" * 5000 + "]" * 5000 + "}", "depth|recurs"),
+    ],
+)
+def test_a_payload_of_another_shape_says_where_and_that_no_retry_helps(payload: str, says: str) -> None:
+    with pytest.raises(InvalidPayload, match=f"(?i){says}") as caught:
+        job(payload=payload).decode(Letter)
+    assert isinstance(caught.value, SkipRetry)
+    assert isinstance(caught.value, ValueError)
+
+
+def test_shapes_without_a_name_are_named_as_they_are_written() -> None:
+    with pytest.raises(InvalidPayload, match=r"payload does not fit dict\[str, int\] \| None: "):
+        job(payload='{"a":"x"}').decode(dict[str, int] | None)  # type: ignore[arg-type]
 
 
 class FakeRun:

@@ -125,7 +125,10 @@ class Threads:
 
 
 class ThreadRunner:
-    """Runs single handlers in the pool's threads; they are told to stop by ``job.cancelled`` alone."""
+    """Runs single handlers in the pool's threads; they are told to stop by ``job.cancelled`` alone.
+
+    Middleware around them runs on the loop: while the handler itself does not run, that is cancelled.
+    """
 
     max_grace_s = float("inf")
     missing = 0
@@ -143,7 +146,11 @@ class ThreadRunner:
         return await in_thread(self._threads, attempt, lambda: function(job))
 
     def tell_stop(self, attempt: Attempt) -> None:
-        """The flag is all that a thread can be told."""
+        """The flag is all that a thread can be told; before and after it, the task is cancelled."""
+        work = attempt.work
+        in_handler = isinstance(work, _Call) and not work.future.done()
+        if attempt.task is not None and not in_handler:
+            attempt.task.cancel()
 
     def end(self, attempt: Attempt) -> bool:
         """Leave the thread to its handler; another takes its slot."""
