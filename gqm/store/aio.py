@@ -148,7 +148,7 @@ class AsyncStore:
 
     async def _exchange(self, words: tuple[Any, ...], limit_s: float) -> Any:
         packed = (pack_command(words),)
-        source, connection = self._idle.pop() if self._idle else await self._connect()
+        source, connection = self._idle.pop() if self._idle else await self._connect(limit_s)
         try:
             async with asyncio.timeout(limit_s):
                 await connection.send_packed_command(packed, check_health=False)
@@ -164,10 +164,10 @@ class AsyncStore:
         self._idle.append((source, connection))
         return answer
 
-    async def _connect(self) -> tuple[_Source, _Connection]:
+    async def _connect(self, limit_s: float = math.inf) -> tuple[_Source, _Connection]:
         client: Any = self._client  # the library's own types do not cover what is used here
         source: _Source
-        async with asyncio.timeout(2 * CONNECT_LIMIT_S):
+        async with asyncio.timeout(min(2 * CONNECT_LIMIT_S, limit_s)):
             if isinstance(client, RedisCluster):
                 await client.initialize()
                 # All keys of a key space are in one hash slot, so one node serves them all.

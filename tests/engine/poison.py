@@ -208,7 +208,7 @@ async def ignores_cancel(job: gqm.Job) -> None:
 
 
 def ignores_signals(job: gqm.Job) -> None:
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
     while True:
         time.sleep(60)

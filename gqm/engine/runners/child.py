@@ -226,7 +226,11 @@ def _set_signals(connection: Connection) -> None:
         # A function and not SIG_IGN, which the programs that a handler starts would inherit.
         signal.signal(number, _leave_it_to_the_parent)
     faulthandler.enable(all_threads=False)
-    faulthandler.register(signal.SIGUSR1, all_threads=False)  # the parent asks so for the stack of what hangs
+    # The parent asks for the stack of what hangs by SIGUSR1, then by SIGUSR2. Code in Python is interrupted
+    # between two instructions and answers the first; only code that blocks Python is left for the second,
+    # whose handler reads the stack from outside and must not meet one that is just changing.
+    signal.signal(signal.SIGUSR1, _write_stack)
+    faulthandler.register(signal.SIGUSR2, all_threads=False)
 
     def in_fork() -> None:
         # A process that a handler forks is none of the pool's: it must not keep the connection open.
@@ -236,6 +240,17 @@ def _set_signals(connection: Connection) -> None:
             signal.signal(number, signal.SIG_DFL)
 
     os.register_at_fork(after_in_child=in_fork)
+
+
+def _write_stack(number: int, frame: FrameType | None) -> None:
+    """Write the stack in the form of faulthandler, and ask for no second one."""
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+    lines = ["Stack (most recent call first):\n"]
+    while frame is not None:
+        code = frame.f_code
+        lines.append(f'  File "{code.co_filename}", line {frame.f_lineno} in {code.co_name}\n')
+        frame = frame.f_back
+    os.write(2, "".join(lines).encode("utf-8", "backslashreplace"))
 
 
 def _leave_it_to_the_parent(number: int, frame: FrameType | None) -> None:

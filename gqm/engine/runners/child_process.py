@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("gqm.engine")
 
-STACK_S = 0.05
+STACK_S = 0.1
 """What a process gets to write its Python stack before it is killed."""
 REAP_S = 1.0
 """How long a killed process is waited for; only one that hangs in the kernel takes longer."""
@@ -205,8 +205,10 @@ class ChildProcess(asyncio.Protocol):
         """End the process; ``after_stack`` gives it a moment to write its Python stack to stderr first."""
         self.doomed = self._killed = True
         if after_stack:
-            self._signal(signal.SIGUSR1)
-            asyncio.get_running_loop().call_later(STACK_S, self._kill_now)
+            loop = asyncio.get_running_loop()
+            self._signal(signal.SIGUSR1)  # to Python code, then to what blocks it
+            loop.call_later(STACK_S / 2, self._signal, signal.SIGUSR2)
+            loop.call_later(STACK_S, self._kill_now)
         else:
             self._kill_now()
 
