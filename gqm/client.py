@@ -155,12 +155,11 @@ class _Chunks:
         """Take an item; returns a full batch when the item does not fit into it any more."""
         job = _new(item, self._index)
         self._index += 1
-        size = sum(len(word) for word in job.fields if not isinstance(word, int))
         full = None
-        if len(self.jobs) >= MAX_BATCH or self._size + size > MAX_BATCH_BYTES:
+        if len(self.jobs) >= MAX_BATCH or self._size + job.size > MAX_BATCH_BYTES:
             full, self.jobs, self._size = self.jobs, [], 0
         self.jobs.append(job)
-        self._size += size
+        self._size += job.size
         return full
 
 

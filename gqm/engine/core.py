@@ -19,9 +19,10 @@ from gqm.engine.cron import Cron
 from gqm.engine.host import host_id, hostname, process_start
 from gqm.engine.lease import Lease
 from gqm.engine.plan import plan_pools
-from gqm.engine.pool import Pool, Shared
+from gqm.engine.pool import Pool
 from gqm.engine.scheduler import Promoter
 from gqm.engine.settle import Settler
+from gqm.engine.shared import Shared
 from gqm.engine.sweeps import OVERDUE_EVERY_S, SWEEP_EVERY_S, Sweeps, repeat
 from gqm.engine.waiting import Waiters
 from gqm.ids import new_server_id
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from gqm.config import Config
     from gqm.engine.handlers import Middleware, Registry
+    from gqm.engine.plan import PoolPlan
     from gqm.store.command import Command
     from gqm.store.commands.claim import Claim
     from gqm.store.connect import Link
@@ -173,10 +175,10 @@ class Engine:
     def _settled(self, claim: Claim) -> None:
         self._shared.held.pop(claim.token, None)
 
-    def _claimed(self, pool: Pool) -> None:
+    def _claimed(self, plan: PoolPlan) -> None:
         for other in self._pools:
-            if other is not pool:
-                other.other_claimed(pool.plan.queues)
+            if other.plan is not plan:
+                other.other_claimed(plan.queues)
 
     def _receive(self, message: Message) -> None:
         match message.op:

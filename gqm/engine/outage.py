@@ -19,11 +19,6 @@ class Outage:
         self._since: float | None = None
         self._backoff = Backoff(first_s=0.1, most_s=2.0)
 
-    @property
-    def ongoing(self) -> bool:
-        """Whether the last try failed."""
-        return self._since is not None
-
     async def pause(self, exc: Exception) -> None:
         """Note a failed try and wait before the next, 0.1 s growing to 2 s with jitter."""
         now = time.monotonic()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gqm.engine.claiming import LookAhead, Turns
@@ -17,15 +17,11 @@ from gqm.ids import new_nonce
 from gqm.store.commands.claim import ClaimPlan, claim
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from gqm.engine.handlers import Middleware, Registry
-    from gqm.engine.lease import Lease
     from gqm.engine.plan import PoolPlan
-    from gqm.engine.settle import Settler
-    from gqm.engine.waiting import Waiters
-    from gqm.store.aio import AsyncStore
-    from gqm.store.commands.claim import Claim, Claimed
+    from gqm.engine.shared import Shared
+    from gqm.store.commands.claim import Claimed
 
 log = logging.getLogger("gqm.engine")
 
@@ -35,24 +31,6 @@ MAX_BACKLOG = 2000
 """Unwritten outcomes above which no pool claims: Redis is slow or away."""
 BUSY_RETRY_S = 0.1
 BROKEN_RETRY_S = 1.0
-
-
-@dataclass(slots=True)
-class Shared:
-    """What all pools of an engine use together."""
-
-    server_id: str
-    store: AsyncStore
-    settler: Settler
-    waiters: Waiters
-    lease: Lease
-    registry: Registry
-    middleware: Sequence[Middleware]
-    global_timeout_s: float
-    unknown_type_ttl_s: float
-    held: dict[str, Claim] = field(default_factory=dict)
-    """Every claim of this process that is not settled yet, by token."""
-    on_claimed: Callable[[Pool], None] = lambda pool: None
 
 
 class Pool:
@@ -125,7 +103,7 @@ class Pool:
             return
         self.slots.accept(claimed, sent)
         if claimed.jobs:
-            self._shared.on_claimed(self)
+            self._shared.on_claimed(self.plan)
         if len(claimed.jobs) < n and not claimed.more:
             await self._sleep(claimed)
 
@@ -181,6 +159,7 @@ class Pool:
 
     def _note(self, claimed: Claimed) -> None:
         if claimed.skip_count:
+            self.slots.skipped += claimed.skip_count
             log.warning(
                 "pool %r: took %d ids without a ready job out of its queues: %s",
                 self.plan.name,

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from gqm.engine.claiming import LookAhead
     from gqm.engine.handlers import HandlerSpec
     from gqm.engine.plan import PoolPlan
-    from gqm.engine.pool import Shared
     from gqm.engine.runners import Runner
+    from gqm.engine.shared import Shared
     from gqm.job import Job
     from gqm.store.commands.claim import Claim, Claimed
 

@@ -6,7 +6,7 @@ import os
 import random
 import re
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 from urllib.parse import urlsplit
@@ -229,6 +229,14 @@ def _embedded(keys: Keys, place: Path) -> Link:
 
 
 def _injected(keys: Keys, client: object) -> Link:
+    if isinstance(client, tuple | list) and len(client) == 2:
+        links = [_injected(keys, one) for one in client]
+        sync = [isinstance(one, SyncClient) for one in client]
+        if sync[0] == sync[1]:
+            raise RedisSetupError("redis= takes a pair of one sync and one async client of redis-py")
+        first, second = links if sync[0] else reversed(links)
+        return replace(first, make_async=second.make_async)
+
     def other(kind: str) -> NoReturn:
         raise RedisSetupError(
             f"this needs {kind} client of redis-py; the one that was given is of the other kind"
@@ -335,6 +343,8 @@ def translate(exc: Exception, link: Link) -> GQMError:
 
 
 def _wrong_content(exc: Exception, text: str, link: Link) -> GQMError:
+    if isinstance(exc, exceptions.InvalidResponse):
+        return RedisSetupError(f"what answers at {link.where} is not Redis: {text}")
     if isinstance(exc, exceptions.ClusterCrossSlotError) or _OTHER_SLOT.search(text):
         try:
             check_cluster_prefix(link.keys)

@@ -11,18 +11,16 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 
 import gqm
 from gqm.keys import Keys
 from gqm.store.commands.operate import cancel
-from gqm.store.connect import plain_link
 from gqm.store.sync import Store
 from tests.engine import poison
 from tests.engine.running import Running, alive, children, freeze, running
@@ -31,25 +29,6 @@ from tests.support.wait import eventually, throughout
 ROOT = Path(__file__).parents[2]
 
 Serve = Callable[..., AbstractContextManager[Running]]
-
-
-@pytest.fixture
-def client(redis_socket: str, prefix: str) -> Iterator[gqm.Client]:
-    with gqm.Client(f"unix:{redis_socket}", prefix=prefix) as client:
-        yield client
-
-
-@pytest.fixture
-def raw(redis_socket: str) -> Iterator[Any]:
-    with redis.Redis(unix_socket_path=redis_socket, protocol=2) as raw:
-        yield raw
-
-
-@pytest.fixture
-def store(redis_socket: str, prefix: str) -> Iterator[Store]:
-    store = Store(plain_link(Keys(prefix), "the test server", {"unix_socket_path": redis_socket}))
-    yield store
-    store.close()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import asyncio
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -15,30 +14,6 @@ import redis
 import gqm
 from tests.engine.running import Running, running
 from tests.support.wait import eventually
-
-
-@pytest.fixture
-def client(redis_socket: str, prefix: str) -> Iterator[gqm.Client]:
-    """A producer on the test's key space."""
-    with gqm.Client(f"unix:{redis_socket}", prefix=prefix) as client:
-        yield client
-
-
-@pytest.fixture
-def raw(redis_socket: str) -> Iterator[redis.Redis]:
-    """A plain client of the same Redis."""
-    with redis.Redis(unix_socket_path=redis_socket, protocol=2) as client:
-        yield client
-
-
-@pytest.fixture
-def make(redis_socket: str, prefix: str) -> Callable[..., gqm.Server]:
-    """Makes servers on the test's key space."""
-
-    def make(**options: Any) -> gqm.Server:
-        return gqm.Server(f"unix:{redis_socket}", prefix=prefix, **{"poll_interval": 0.05, **options})
-
-    return make
 
 
 def ended(client: gqm.Client, job_id: str, timeout: float = 10) -> gqm.Job:
@@ -531,3 +506,16 @@ def test_pools_on_one_queue_keep_their_types_and_slots(make: Any, client: gqm.Cl
             client.wait(job_id, 30)
     assert most["b"] <= 3
     assert places == {("a", "gqm fast"), ("b", "gqm rest")}
+
+
+@pytest.mark.fault(4)
+def test_stale_ids_are_counted_and_the_job_behind_them_runs(
+    make: Any, client: gqm.Client, raw: redis.Redis, prefix: str
+) -> None:
+    server = make()
+    server.handle("work", lambda job: "ran")
+    raw.rpush(f"{prefix}queue:default:ready", "gone-1", "gone-2", "gone-3", "gone-4")
+    job = client.enqueue("work")
+    with running(server) as run:
+        assert client.wait(job.id, 10) == "ran"
+        assert run.pool_record("default")["skipped"] == 4

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -547,3 +548,33 @@ def test_demoted_master_is_left(watched: Watched) -> None:
             eventually(lambda: old.info("replication")["role"] == "slave", timeout=30, interval=0.1)
             eventually(lambda: _made(store, job), timeout=20, interval=0.1)
             assert raw.exists(store.keys.job(job.id))
+
+
+def test_a_pair_of_clients_serves_both_shells(redis_socket: str, keys: Keys) -> None:
+    sync = redis.Redis(unix_socket_path=redis_socket)
+    other = redis.asyncio.Redis(unix_socket_path=redis_socket)
+    for pair in ((sync, other), (other, sync)):
+        link = open_link(RedisConfig(prefix=keys.prefix), client=pair)
+        assert (link.make_sync(), link.make_async(), link.owned) == (sync, other, False)
+    with pytest.raises(RedisSetupError, match="one sync and one async"):
+        open_link(RedisConfig(prefix=keys.prefix), client=(sync, sync))
+    sync.close()
+
+
+def test_what_is_not_redis_is_said_to_be_none(keys: Keys) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        host, port = listener.getsockname()
+        store = Store(plain_link(keys, "it", {"host": host, "port": port, "db": 1}))
+        with pytest.raises(RedisSetupError, match="not Redis"):
+            store.run(facts())
+        store.close()
+        thread.join()
