@@ -20,6 +20,7 @@ from gqm.errors import (
     PayloadTooLarge,
     QueueNotFound,
     RedisUnavailable,
+    StoreError,
 )
 from gqm.job import LIVE, Status
 
@@ -161,6 +162,7 @@ _CODES: Sequence[tuple[type[Exception], str]] = (
     (InvalidJob, "BAD_REQUEST"),
     (InvalidQuery, "BAD_REQUEST"),
     (RedisUnavailable, "REDIS_UNAVAILABLE"),
+    (StoreError, "CONFLICT"),
 )
 """Errors and their codes; a class stands before those that it is derived from."""
 

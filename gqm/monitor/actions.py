@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gqm.admin import Batch, Canceled, Cleared, Deleted, Emptied, Retried, RetriedAll, Switched
+from gqm.admin import (
+    Batch,
+    Canceled,
+    Cleared,
+    Deleted,
+    Emptied,
+    Preview,
+    QueuePreview,
+    Retried,
+    RetriedAll,
+    Switched,
+)
 from gqm.admin.cron import CronDeleted, CronSwitched, Triggered
 from gqm.monitor import writes
 from gqm.monitor.table import V1, Row
@@ -50,6 +61,7 @@ def _queue_actions() -> Iterator[Row]:
         query=writes.DryRun,
         action="queue.empty",
         answer=Emptied,
+        preview=QueuePreview,
     )
     yield Row(
         "POST",
@@ -61,6 +73,7 @@ def _queue_actions() -> Iterator[Row]:
         query=writes.DryRun,
         action="dlq.retry_all",
         answer=RetriedAll,
+        preview=QueuePreview,
     )
     yield Row(
         "DELETE",
@@ -72,6 +85,7 @@ def _queue_actions() -> Iterator[Row]:
         query=writes.DryRun,
         action="dlq.clear",
         answer=Cleared,
+        preview=QueuePreview,
     )
 
 
@@ -130,6 +144,8 @@ def _job_actions() -> Iterator[Row]:
             body=writes.BatchBody,
             action=f"batch.{name}",
             answer=Batch,
+            preview=Preview,
+            one_of=("job_ids", "filter"),
         )
 
 

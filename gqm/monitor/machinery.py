@@ -7,7 +7,7 @@ import os
 import platform
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -41,6 +41,20 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     gc_collections: int
     uptime_ms: int
     redis: RedisInfo
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole of what `health` says when all is well."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Readiness(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole of what `ready` says when jobs are run, or could be."""
+
+    status: Literal["ready"] = "ready"
+    engine: str
+    """``running``, or ``none`` where no jobs are run."""
 
 
 class CpuShare:
@@ -182,7 +196,7 @@ def health(context: Context, request: Request) -> Plain:
     except GQMError:
         body = {"status": "degraded", "error": "redis unavailable", "code": "REDIS_UNAVAILABLE"}
         return _unready(body)
-    return Plain(b'{"status":"ok"}')
+    return Plain(msgspec.json.encode(Health()))
 
 
 def ready(context: Context, request: Request) -> Plain:
@@ -201,7 +215,7 @@ def ready(context: Context, request: Request) -> Plain:
             "code": "REDIS_UNAVAILABLE",
         }
         return _unready(body)
-    return Plain(msgspec.json.encode({"status": "ready", "engine": state}))
+    return Plain(msgspec.json.encode(Readiness(engine=state)))
 
 
 def _unready(body: dict[str, str]) -> Plain:

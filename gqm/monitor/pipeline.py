@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from gqm.errors import GQMError
+from gqm.errors import GQMError, StoreError
 from gqm.monitor.answers import (
     Answer,
     Data,
@@ -116,6 +116,10 @@ class App:
 
     def _problem(self, request: Request, exc: Exception) -> Problem:
         problem = problem_of(exc)
+        if isinstance(exc, StoreError):
+            log.warning("request %s: %s", request.id, exc, extra={"request_id": request.id})
+            if request.caller is None:
+                problem = None  # what the key space holds is nobody's business before a sign-in
         if problem is None:
             log.error("request %s failed", request.id, exc_info=exc, extra={"request_id": request.id})
             return Problem("INTERNAL", f"internal error (ref {request.id})")

@@ -4,21 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gqm.errors import (
-    CronEntryNotFound,
-    CyclicDependency,
-    DependencyNotFound,
-    DuplicateJobID,
-    InvalidJob,
-    InvalidQuery,
-    JobNotFound,
-    JobStateError,
-    PayloadTooLarge,
-    QueueNotFound,
-    RedisSetupError,
-    RedisUnavailable,
-    StoreError,
-)
+from gqm.admin import code_of
+from gqm.errors import RedisSetupError, RedisUnavailable
 from gqm.store.connect import is_lost
 
 __all__ = ["STATUS", "Problem", "problem_of"]
@@ -57,20 +44,6 @@ _RETRY_AFTER = {"REDIS_UNAVAILABLE": "2", "NOT_READY": "1", "SERVER_BUSY": "1"}
 _REFUSALS = {"OutOfMemoryError": "OOM ", "ReadOnlyError": "READONLY ", "BusyLoadingError": "LOADING "}
 """What the client library cuts off its texts."""
 
-_BY_CLASS: tuple[tuple[type[Exception], str], ...] = (
-    (PayloadTooLarge, "PAYLOAD_TOO_LARGE"),
-    (InvalidJob, "BAD_REQUEST"),
-    (InvalidQuery, "BAD_REQUEST"),
-    (JobNotFound, "NOT_FOUND"),
-    (QueueNotFound, "NOT_FOUND"),
-    (CronEntryNotFound, "NOT_FOUND"),
-    (JobStateError, "CONFLICT"),
-    (DuplicateJobID, "DUPLICATE_JOB_ID"),
-    (DependencyNotFound, "DEPENDENCY_NOT_FOUND"),
-    (CyclicDependency, "CYCLIC_DEPENDENCY"),
-    (StoreError, "CONFLICT"),
-)
-
 
 class Problem(Exception):
     """A request that is refused."""
@@ -97,7 +70,5 @@ def problem_of(exc: Exception) -> Problem | None:
         name = _REFUSALS.get(type(cause).__name__, "")
         why = f"redis refuses: {name}{cause or exc}" if refusal else "redis unavailable"
         return Problem("REDIS_UNAVAILABLE", why)
-    for kind, code in _BY_CLASS:
-        if isinstance(exc, kind):
-            return Problem(code, str(exc))
-    return None
+    code = code_of(exc)
+    return None if code == "INTERNAL" else Problem(code, str(exc))

@@ -33,14 +33,22 @@ State: TypeAlias = Literal[
     "stopped",
     "failed",
 ]
-Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=128)]
-States: TypeAlias = Annotated[tuple[State, ...], Meta(max_length=20)]
-Names: TypeAlias = Annotated[tuple[Name, ...], Meta(max_length=20)]
-IdPart: TypeAlias = Annotated[str, Meta(min_length=1, max_length=256)]
-ErrorPart: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200)]
+PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
+"""What no parameter breaks, in the form of JSON Schema."""
+_SAID: dict[str, object] = {"pattern": PRINTABLE}
+Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=128, extra_json_schema=_SAID)]
+States: TypeAlias = Annotated[tuple[State, ...], Meta(min_length=1, max_length=20)]
+Names: TypeAlias = Annotated[tuple[Name, ...], Meta(min_length=1, max_length=20)]
+IdPart: TypeAlias = Annotated[str, Meta(min_length=1, max_length=256, extra_json_schema=_SAID)]
+ErrorPart: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200, extra_json_schema=_SAID)]
+Failures: TypeAlias = Annotated[
+    tuple[Literal["dead_letter", "retry", "failed"], ...], Meta(min_length=1, max_length=3)
+]
 Fingerprint: TypeAlias = Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]
-WorkerName: TypeAlias = Annotated[str, Meta(min_length=1, max_length=256)]
-When: TypeAlias = Annotated[str, Meta(min_length=1, max_length=32)]
+WorkerName: TypeAlias = Annotated[str, Meta(min_length=1, max_length=256, extra_json_schema=_SAID)]
+MOMENT: dict[str, object] = {"pattern": r"^([0-9]{1,12}(\.[0-9]{1,9})?|-[0-9]{1,9}[smhd])$"}
+"""A point in time as text, in the form of JSON Schema."""
+When: TypeAlias = Annotated[str, Meta(min_length=1, max_length=32, extra_json_schema=MOMENT)]
 PageNumber: TypeAlias = Annotated[int, Meta(ge=1, le=1_000_000)]
 Limit: TypeAlias = Annotated[int, Meta(ge=1, le=100)]
 
@@ -155,7 +163,7 @@ class Groups(Paged, kw_only=True, forbid_unknown_fields=True):
     queue: Names = ()
     type: Names = ()
     error: ErrorPart = ""
-    status: Annotated[tuple[Literal["dead_letter", "retry", "failed"], ...], Meta(max_length=3)] = ()
+    status: Failures = ()
     since: When = ""
     until: When = ""
     sort: Literal["count", "last", "first", "recent_5m"] = "count"

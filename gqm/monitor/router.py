@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar, get_args, get_origin
 from urllib.parse import parse_qsl
 
@@ -17,7 +17,7 @@ from gqm.monitor.table import Kind, Row
 T = TypeVar("T", bound=msgspec.Struct)
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_RULES: dict[Kind, tuple[re.Pattern[str], str]] = {
+NAME_RULES: dict[Kind, tuple[re.Pattern[str], str]] = {
     "job": (re.compile(r"[A-Za-z0-9._-]{1,256}"), "a job id: [A-Za-z0-9._-]{1,256}"),
     "queue": (re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,128}"), "a queue: 1 to 128 characters but controls"),
     "server": (re.compile(r"[A-Za-z0-9._@:-]{1,256}"), "a server id: [A-Za-z0-9._@:-]{1,256}"),
@@ -91,7 +91,7 @@ def read_parameters(request: Request, row: Row) -> None:
 
 def _checked_name(segment: str, kind: Kind) -> str:
     name = decoded(segment)
-    pattern, rule = _RULES[kind]
+    pattern, rule = NAME_RULES[kind]
     if not pattern.fullmatch(name):
         raise Problem("BAD_REQUEST", f"{name[:60]!r} is not {rule}")
     return name
@@ -104,11 +104,26 @@ def read_query(text: str, model: type[T] | None, *, free: bool = False) -> T | N
     """Return the query as its model. Raises `Problem` naming what is unknown, doubled or out of range."""
     if free:
         return None
+    fields = {field.encode_name: field.type for field in msgspec.structs.fields(model)} if model else {}
+    given = _given(text, fields)
+    if model is None:
+        return None
+    try:
+        params = msgspec.convert(given, model, strict=False)
+    except msgspec.ValidationError as exc:
+        raise Problem("BAD_REQUEST", _explained(exc, given)) from None
+    for name, value in given.items():
+        if getattr(params, name) is None:  # the word null, read as "not given"
+            raise Problem("BAD_REQUEST", f"parameter {name} is {value!r}: give a value, or leave it out")
+    return params
+
+
+def _given(text: str, fields: Mapping[str, object]) -> dict[str, Any]:
+    """Return what a query says. Raises `Problem` for an unknown or doubled name."""
     try:
         pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=bool(text), errors="strict")
     except ValueError:
         raise Problem("BAD_REQUEST", "the query is not of the form name=value&name=value in UTF-8") from None
-    fields = {field.encode_name: field.type for field in msgspec.structs.fields(model)} if model else {}
     given: dict[str, Any] = {}
     for name, value in pairs:
         if name not in fields:
@@ -119,12 +134,7 @@ def read_query(text: str, model: type[T] | None, *, free: bool = False) -> T | N
         if _CONTROLS.search(value):
             raise Problem("BAD_REQUEST", f"parameter {name} holds control characters")
         given[name] = _split(name, value) if _is_list(fields[name]) else value
-    if model is None:
-        return None
-    try:
-        return msgspec.convert(given, model, strict=False)
-    except msgspec.ValidationError as exc:
-        raise Problem("BAD_REQUEST", _explained(exc, given)) from None
+    return given
 
 
 def _is_list(kind: object) -> bool:

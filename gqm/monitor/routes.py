@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gqm.monitor import login, machinery, metrics, openapi, queries, reads, sse, static
 from gqm.monitor.actions import actions
@@ -106,7 +106,13 @@ def _reads() -> Iterator[Row]:
         lists=True,
     )
     yield Row(
-        "GET", f"{V1}/events", "viewer", sse.events, "A stream of events", query=sse.EventsQuery, answer=None
+        "GET",
+        f"{V1}/events",
+        "viewer",
+        sse.events,
+        "A stream of events",
+        query=sse.EventsQuery,
+        media_type="text/event-stream",
     )
 
 
@@ -204,6 +210,7 @@ def _series() -> Iterator[Row]:
         "Show counters by day",
         query=queries.Days,
         answer=list[DaySeries],
+        refusals=(404,),
     )
     yield Row(
         "GET",
@@ -213,6 +220,7 @@ def _series() -> Iterator[Row]:
         "Show counters by minute",
         query=queries.Minutes,
         answer=list[MinuteSeries],
+        refusals=(404,),
     )
     yield from _cron()
 
@@ -260,6 +268,7 @@ def _auth() -> Iterator[Row]:
         body=login.LoginBody,
         action="auth.login",
         answer=login.LoggedIn,
+        refusals=(401, 403),
     )
     yield Row(
         "POST",
@@ -282,6 +291,7 @@ def _auth() -> Iterator[Row]:
         action="auth.logout_all",
         session_only=True,
         answer=login.Ended,
+        refusals=(404,),
     )
     yield Row("GET", "/auth/me", "viewer", login.me, "Show the caller", answer=login.Me)
     yield Row(
@@ -293,6 +303,7 @@ def _auth() -> Iterator[Row]:
         query=login.SessionsQuery,
         session_only=True,
         answer=list[login.SessionView],
+        refusals=(404,),
     )
     yield Row(
         "GET",
@@ -305,14 +316,22 @@ def _auth() -> Iterator[Row]:
 
 
 def _open(settings: Settings) -> Iterator[Row]:
-    yield Row("GET", "/health", "none", machinery.health, "Whether Redis answers")
-    yield Row("GET", "/ready", "none", machinery.ready, "Whether jobs are run")
-    yield Row("GET", "/openapi.json", "none", openapi.description, "This description")
+    for path, handler, words, answer in (
+        ("/health", machinery.health, "Whether Redis answers", machinery.Health),
+        ("/ready", machinery.ready, "Whether jobs are run", machinery.Readiness),
+        ("/openapi.json", openapi.description, "This description", dict[str, Any]),
+    ):
+        yield Row("GET", path, "none", handler, words, answer=answer, enveloped=False)
     access: Access = "none" if settings.metrics_public else "viewer"
-    yield Row("GET", "/metrics", access, metrics.metrics, "Everything as Prometheus text")
+    words = "Everything as Prometheus text"
+    yield Row("GET", "/metrics", access, metrics.metrics, words, media_type="text/plain")
     if settings.dashboard:
-        prefix, words = settings.path_prefix, "To the dashboard"
-        yield Row("GET", "/", "none", static.to_dashboard, words, any_query=True)
-        yield Row("GET", prefix, "none", static.to_dashboard, words, any_query=True)
-        files = "The files of the dashboard"
-        yield Row("GET", f"{prefix}/*", "none", static.file, files, any_query=True)
+        yield from _dashboard(settings.path_prefix)
+
+
+def _dashboard(prefix: str) -> Iterator[Row]:
+    for path in ("/", prefix):
+        words = "To the dashboard"
+        yield Row("GET", path, "none", static.to_dashboard, words, any_query=True, media_type="")
+    words = "The files of the dashboard"
+    yield Row("GET", f"{prefix}/*", "none", static.file, words, any_query=True, media_type="")

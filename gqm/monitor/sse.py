@@ -7,17 +7,16 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import Meta
 
 from gqm.errors import GQMError, RedisUnavailable
 from gqm.monitor.answers import Stream
 from gqm.monitor.changes import Event, JobChanges, Watch
 from gqm.monitor.limits import MAX_STREAMS
 from gqm.monitor.problems import Problem
-from gqm.monitor.queries import Name, Names
+from gqm.monitor.queries import Names
 
 if TYPE_CHECKING:
     from gqm.monitor.backend import Backend
@@ -43,7 +42,7 @@ class EventsQuery(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     queue: Names = ()
     type: Names = ()
-    events: Annotated[tuple[Name, ...], Meta(max_length=20)] = ()
+    events: Names = ()
 
 
 class Client:

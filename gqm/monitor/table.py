@@ -37,8 +37,18 @@ class Row:
     body_optional: bool = False
     action: str = ""
     """What the audit calls it; reads have none."""
+    one_of: tuple[str, ...] = ()
+    """Fields of the body of which exactly one is given."""
     answer: object = None
     """Type of ``data``, for the description of the API."""
+    preview: object = None
+    """Type of ``data`` for a dry run."""
+    enveloped: bool = True
+    """Whether the answer comes in the envelope; else it is the whole body."""
+    media_type: str = "application/json"
+    """Of the answer; empty = it depends, or there is none."""
+    refusals: tuple[int, ...] = ()
+    """Further statuses than those that all calls of its kind have."""
     session_only: bool = False
     """Only for callers that are signed in."""
     any_query: bool = False

@@ -14,7 +14,17 @@ from gqm.job import Status
 from gqm.jsontext import decode_json
 from gqm.monitor.answers import Data
 from gqm.monitor.problems import Problem
-from gqm.monitor.queries import ErrorPart, Fingerprint, IdPart, Name, Names, State, WorkerName
+from gqm.monitor.queries import (
+    MOMENT,
+    PRINTABLE,
+    ErrorPart,
+    Fingerprint,
+    IdPart,
+    Name,
+    Names,
+    State,
+    WorkerName,
+)
 from gqm.monitor.reads import job_data
 from gqm.newjob import MAX_ENQUEUED_BY, delay_ms, due_ms, new_job
 from gqm.store.commands.enqueue import enqueue
@@ -25,6 +35,17 @@ if TYPE_CHECKING:
     from gqm.monitor.request import Request
     from gqm.newjob import Options
     from gqm.store.commands.enqueue import Mode
+
+
+Seconds: TypeAlias = Annotated[int, Meta(ge=0)]
+Ttl: TypeAlias = Annotated[int, Meta(ge=-1)]
+# The rules behind these patterns are checked, and explained, where jobs are made.
+NewName: TypeAlias = Annotated[str, Meta(extra_json_schema={"pattern": "^[A-Za-z0-9._:-]{1,128}$"})]
+JobId: TypeAlias = Annotated[str, Meta(extra_json_schema={"pattern": "^[A-Za-z0-9._-]{1,256}$"})]
+Object: TypeAlias = Annotated[msgspec.Raw, Meta(extra_json_schema={"type": "object"})]
+Identity: TypeAlias = Annotated[
+    str, Meta(max_length=MAX_ENQUEUED_BY, extra_json_schema={"pattern": PRINTABLE})
+]
 
 
 class DryRun(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -144,7 +165,7 @@ def forget(context: Context, request: Request) -> Data:
 
 # ------------------------------------------------------------------------------------------- batch
 
-Moment: TypeAlias = float | Annotated[str, Meta(max_length=32)]
+Moment: TypeAlias = float | Annotated[str, Meta(max_length=32, extra_json_schema=MOMENT)]
 
 
 class FilterBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -164,7 +185,7 @@ class FilterBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 class BatchBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Jobs by id or by filter."""
 
-    job_ids: Annotated[list[str], Meta(min_length=1, max_length=1000)] | UnsetType = UNSET
+    job_ids: Annotated[list[JobId], Meta(min_length=1, max_length=1000)] | UnsetType = UNSET
     filter: FilterBody | UnsetType = UNSET
     dry_run: bool = False
     limit: Annotated[int, Meta(ge=1, le=1000)] = 1000
@@ -229,30 +250,27 @@ def _moment(context: Context, name: str, value: float | str | None) -> float | N
 
 # ----------------------------------------------------------------------------------------- enqueue
 
-Seconds: TypeAlias = Annotated[int, Meta(ge=0)]
-Ttl: TypeAlias = Annotated[int, Meta(ge=-1)]
-
 
 class JobBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A job to be made. Durations are seconds."""
 
-    type: str
-    payload: msgspec.Raw | UnsetType = UNSET
-    queue: str = "default"
-    job_id: str | UnsetType = UNSET
+    type: NewName
+    payload: Object | UnsetType = UNSET
+    queue: NewName = "default"
+    job_id: JobId | UnsetType = UNSET
     run_at: float | UnsetType = UNSET
     delay_ms: Annotated[int, Meta(ge=0)] | UnsetType = UNSET
     max_retry: Annotated[int, Meta(ge=0)] | UnsetType = UNSET
     timeout: Annotated[int, Meta(ge=1)] | UnsetType = UNSET
     retry_intervals: Annotated[list[Seconds], Meta(min_length=1, max_length=100)] | UnsetType = UNSET
-    depends_on: Annotated[list[str], Meta(max_length=1000)] | UnsetType = UNSET
+    depends_on: Annotated[list[JobId], Meta(max_length=1000)] | UnsetType = UNSET
     allow_failure: bool = False
     enqueue_at_front: bool = False
     unique: bool = False
     result_ttl: Ttl | UnsetType = UNSET
     failure_ttl: Ttl | UnsetType = UNSET
-    meta: msgspec.Raw | UnsetType = UNSET
-    enqueued_by: Annotated[str, Meta(max_length=256)] | UnsetType = UNSET
+    meta: Object | UnsetType = UNSET
+    enqueued_by: Identity | UnsetType = UNSET
 
 
 _GIVEN = (

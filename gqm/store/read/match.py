@@ -71,7 +71,7 @@ def moment(value: str, now_s: float) -> float:
     """
     relative = _RELATIVE.fullmatch(value)
     if relative:
-        return now_s - int(relative[1]) * _UNIT_S[relative[2]]
+        return max(0.0, now_s - int(relative[1]) * _UNIT_S[relative[2]])  # nothing is older than the epoch
     if re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,9})?", value):
         return float(value)
     raise InvalidQuery(f"{value!r} is no time; give unix seconds, or -15m, -24h, -7d before now")
