@@ -1,0 +1,249 @@
+"""What every pane has: one polling loop while it can be seen, one state, and the reason when it is locked."""
+
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from rich.style import Style
+from rich.text import Text
+from textual import events
+from textual.containers import Vertical
+from textual.worker import Worker, WorkerState
+
+from gqm_tui import keymap
+from gqm_tui.core import fmt
+from gqm_tui.core.errors import ApiError
+from gqm_tui.core.poll import PartSpec, Poller
+from gqm_tui.core.store import PaneState, Part, Tag, View
+from gqm_tui.core.table import Tone
+from gqm_tui.messages import PollFailed, Refreshed, Ticked
+from gqm_tui.widgets.tones import style
+
+if TYPE_CHECKING:
+    from gqm_tui.app import GqmApp
+
+NARROW_BELOW = 100
+
+
+class Pane(Vertical):
+    """A part of the screen with data of its own.
+
+    A pane names what it fetches (`specs`) and paints what it has (`paint`). The frame starts it when it comes
+    into sight and stops it when it leaves; a hidden pane asks for nothing.
+    """
+
+    name_of_view: ClassVar[str] = ""
+    scopes: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._polling: Worker[None] | None = None
+        self._poller: Poller | None = None
+        self.view = View("", self.name_of_view)
+
+    # What a pane says of itself.
+
+    @abstractmethod
+    def specs(self) -> Sequence[PartSpec]:
+        """Name the parts to fetch, for the present page, sort and filter."""
+
+    @abstractmethod
+    def paint(self) -> None:
+        """Show what the view holds; called after every reply, every second and every change."""
+
+    @property
+    @abstractmethod
+    def crumb(self) -> str:
+        """The pane's place in the breadcrumb."""
+
+    def query_text(self) -> str:
+        """What tells this view from another one of the same pane: queue, state, page, sort and filter."""
+        return ""
+
+    def footer(self) -> tuple[str, tuple[str, ...] | None, dict[str, str]]:
+        """A prefix for the footer, the only keys to show (None: the usual ones), and labels by key id."""
+        return "", None, {}
+
+    # The frame.
+
+    @property
+    def gqm(self) -> "GqmApp":
+        """The app, with its type."""
+        return cast("GqmApp", self.app)
+
+    @property
+    def narrow(self) -> bool:
+        """Whether the terminal is too narrow for the long column lists."""
+        return self.app.size.width < NARROW_BELOW
+
+    @property
+    def running(self) -> bool:
+        """Whether the pane polls."""
+        return self._polling is not None
+
+    def start(self) -> None:
+        """Come into sight: fetch now, and again every interval."""
+        if self._polling is not None:
+            return
+        self._poller = Poller(
+            self.gqm.client,
+            self.gqm.clock,
+            self.gqm.interval,
+            on_refreshed=self._arrived,
+            on_failed=self._failed,
+        )
+        self._show()
+        self._polling = self.run_worker(
+            self._poller.run(), group=f"poll-{self.name_of_view}", exit_on_error=False, name="poll"
+        )
+
+    def stop(self) -> None:
+        """Leave the screen: nothing is asked for any more."""
+        if self._polling is not None:
+            self._polling.cancel()
+            self._polling = self._poller = None
+
+    def wake(self) -> None:
+        """Fetch at once."""
+        if self._poller is not None:
+            self._poller.wake()
+
+    def set_interval_s(self, seconds: float) -> None:
+        """Fetch at another pace from now on."""
+        if self._poller is not None:
+            self._poller.set_interval(seconds)
+
+    def reload(self) -> None:
+        """Look at something else: the old rows leave at once, late answers for them are dropped."""
+        self._show(fresh=True)
+        self.paint()
+
+    def ask_also(self, spec: PartSpec) -> None:
+        """Fetch another part of the same view, for instance of the row under the cursor."""
+        if self._poller is not None:
+            self._poller.put(spec)
+
+    def ask_no_more(self, name: str) -> None:
+        """Forget a part again."""
+        if self._poller is not None:
+            self._poller.drop(name)
+
+    def _show(self, *, fresh: bool = False) -> None:
+        context, query = self.gqm.context_name, self.query_text()
+        if fresh or (self.view.tag.context, self.view.tag.query) != (context, query):
+            self.view = View(context, self.name_of_view, query)
+        if self._poller is not None:
+            self._poller.show(self.view, self.specs())
+
+    def _arrived(self, tag: Tag, part: str) -> None:
+        if tag == self.view.tag:
+            self.post_message(Refreshed(part))
+
+    def _failed(self, tag: Tag) -> None:
+        if tag == self.view.tag:
+            self.post_message(PollFailed())
+
+    # What happens to it.
+
+    def on_refreshed(self, message: Refreshed) -> None:
+        """Paint the new data."""
+        message.stop()
+        self.gqm.saw(self)
+        self.paint()
+
+    def on_poll_failed(self, message: PollFailed) -> None:
+        """Paint the state of an outage; the rows of before stay."""
+        message.stop()
+        self.gqm.saw(self)
+        self.paint()
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """A polling loop that broke is told and started again; the screen never goes dark over it."""
+        if event.worker is self._polling and event.state is WorkerState.ERROR:
+            event.stop()
+            self._polling = None
+            self.gqm.report_fault(event.worker.error)
+            self.set_timer(1.0, self.start)
+
+    def on_ticked(self, message: Ticked) -> None:
+        """Write the ages anew."""
+        self.paint()
+
+    def on_key(self, event: events.Key) -> None:
+        """Say why a key that changes something does nothing."""
+        reason = self.gqm.locked
+        if reason is None:
+            return
+        pressed = {event.key, event.character}
+        for scope in self.scopes:
+            for key in keymap.SCOPES[scope]:
+                if key.mutates and pressed & set(self.gqm.keys_of(key.id)):
+                    event.stop()
+                    self.app.notify(reason, severity="warning", markup=False)
+                    return
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Hide what the role may not do."""
+        return not (action in self._mutating() and self.gqm.locked is not None)
+
+    @classmethod
+    def _mutating(cls) -> frozenset[str]:
+        return frozenset(
+            key.action.partition("(")[0]
+            for scope in cls.scopes
+            for key in keymap.SCOPES[scope]
+            if key.mutates
+        )
+
+    def tone(self, tone: Tone) -> Style:
+        """The style of a tone under the present theme."""
+        return style(tone, self.app.theme_variables, colour=not self.app.no_color)
+
+    def retry_text(self, now: float) -> str:
+        """When the next try comes, after everything failed."""
+        wait = self.view.retry_in(now)
+        return "" if wait is None else f"retry {self.view.fails} in {math.ceil(wait)}s"
+
+    def state_now(self, *, total: int = 1, shown: int = 1) -> PaneState:
+        """The pane's one state."""
+        return self.view.state(
+            self.gqm.clock.monotonic(),
+            self.gqm.interval,
+            rows_total=total,
+            rows_shown=shown,
+            frozen=self.gqm.frozen,
+        )
+
+    def part(self, name: str) -> Part[object] | None:
+        """A part of the view, None before it was asked for."""
+        return self.view.parts.get(name)
+
+    def action_back(self) -> None:
+        """Close a drill-down; a pane of a tab stays."""
+        self.gqm.go_back()
+
+
+def rule(title: Text, width: int, dim: Style) -> Text:
+    """A line of the strip: `── title ─────`, as wide as the pane."""
+    line = Text(no_wrap=True, overflow="ellipsis", end="")
+    line.append("── ", dim)
+    title = title.copy()
+    title.truncate(max(0, width - 5), overflow="ellipsis")
+    line.append_text(title)
+    rest = width - line.cell_len - 1
+    if rest > 0:
+        line.append(" " + "─" * rest, dim)
+    return line
+
+
+def ago(server_now: float | None, moment: float | None) -> str:
+    """How long ago a moment of the server's clock was; a dot when there was none."""
+    if moment is None:
+        return fmt.ZERO
+    return fmt.age(None if server_now is None else server_now - moment)
+
+
+def reason(error: ApiError) -> str:
+    """Why a request failed, in a word or two."""
+    return error.kind.value.replace("_", " ")

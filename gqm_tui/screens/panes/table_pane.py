@@ -1,0 +1,402 @@
+"""A pane that is a table: filter, sort, pages, marks, strip and the states of a list, the same everywhere."""
+
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.widgets import DataTable, Static
+
+from gqm_tui import keymap
+from gqm_tui.core import fmt, query
+from gqm_tui.core.fields import FIELDS, TableFields
+from gqm_tui.core.store import PaneState
+from gqm_tui.core.table import CellText, Column, Row, Sort, Tone, ordered
+from gqm_tui.screens.panes.base import Pane, reason
+from gqm_tui.widgets.filter_bar import FilterBar
+from gqm_tui.widgets.line import Line
+from gqm_tui.widgets.live_table import LiveTable
+from gqm_tui.widgets.state_view import SPINNER, StateView
+
+PAGE = 100
+_BLOCKING = frozenset(
+    {
+        PaneState.LOADING,
+        PaneState.EMPTY,
+        PaneState.FILTERED_EMPTY,
+        PaneState.UNAUTHORIZED,
+        PaneState.FORBIDDEN,
+    }
+)
+_DIMMED = frozenset({PaneState.STALE, PaneState.DOWN})
+
+
+class TablePane(Pane):
+    """A table with its title line.
+
+    Two kinds share this class. A client table gets every row in one reply and filters and sorts here. A paged
+    one (`paged = True`) asks the server for one page: its filter, sort and page go into the request, and a
+    change of one of them is another view.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = keymap.scope("list")
+    awaited: ClassVar[str] = "data"
+    paged: ClassVar[bool] = False
+    markable: ClassVar[bool] = False
+    default_sort: ClassVar[Sort] = Sort("", True)
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.table = LiveTable(self.columns(), id="table")
+        self.sort = self.default_sort
+        self.filter_text = ""
+        self.filter = query.Query()
+        self.params: dict[str, str] = {}
+        self.filter_error = ""
+        self.page = 1
+        self.until: float | None = None
+        self.marks: dict[str, None] = {}
+        self.all_matching = False
+        self.held = 0
+        self._mark_from: str | None = None
+        self._title = Line(classes="title-line")
+        self._bar = FilterBar()
+        self._head = Horizontal(classes="pane-title")
+        self._state = StateView()
+        self._strip = Static("", markup=False, classes="strip")
+        self._strip_text = Text()
+        self._spin = 0
+
+    # What a table says of itself.
+
+    @abstractmethod
+    def columns(self) -> Sequence[Column]:
+        """The columns, with their widths."""
+
+    @abstractmethod
+    def build(self) -> Sequence[Row]:
+        """Make rows of the view's data: all of a client table, the page of a paged one, in any order."""
+
+    @abstractmethod
+    def summary(self, total: int, shown: int) -> str:
+        """The left end of the title line, without breadcrumb and order."""
+
+    def total(self, rows: Sequence[Row]) -> int:
+        """How many rows there are on the server; a paged table reads it from the reply."""
+        return len(rows)
+
+    def empty_text(self) -> tuple[str, str]:
+        """What an empty table says: a sentence with a fact, and what would fill it."""
+        return f"No {self.awaited}.", ""
+
+    def strip(self, row: Row | None) -> Text | None:
+        """A few lines about the row under the cursor, or None."""
+        return None
+
+    def title_right(self, total: int, shown: int) -> str:
+        """The right end of the title line; by default the filter."""
+        return f"/ {self.filter_text}" if self.filter_text else "/ filter"
+
+    def open(self, row: Row) -> None:
+        """Open the row that enter was pressed on."""
+        return
+
+    # The screen.
+
+    def compose(self) -> ComposeResult:
+        """Title line with the filter, table with the state over it, strip."""
+        with self._head:
+            yield self._title
+            yield self._bar
+        with Vertical(classes="table-area"):
+            yield self.table
+            yield self._state
+        yield self._strip
+
+    def on_mount(self) -> None:
+        """Take the sort that was last used here."""
+        saved = self.gqm.saved_sort(self.name_of_view)
+        if saved is not None and any(column.key == saved.column and column.sort for column in self.columns()):
+            self.sort = saved
+
+    def focus_main(self) -> None:
+        """Give the table the focus."""
+        self.table.focus()
+
+    @property
+    def current(self) -> Row | None:
+        """The row under the cursor."""
+        key = self.table.cursor_key
+        return None if key is None else self.table.row(key)
+
+    def filter_values(self, rows: Iterable[Row]) -> list[Row]:
+        """Keep the rows that match the filter."""
+        return [row for row in rows if self.filter.matches(row.values)]
+
+    def paint(self) -> None:
+        """Rows, title, state and strip from what the view holds now."""
+        if not self.is_mounted:
+            return
+        rows = list(self.build())
+        shown = rows if self.paged else ordered(self.filter_values(rows), self.sort)
+        total = self.total(rows)
+        # A page that a filter left empty is not an empty list: how long that is, nobody asked.
+        known = max(total, 1) if self.paged and self.filter.terms else total
+        state = self.state_now(total=known, shown=len(shown))
+        if self.gqm.frozen and self.table.keys:
+            self.held = _changes(self.table, shown)
+            shown = [row for key in self.table.keys if (row := self.table.row(key)) is not None]
+        else:
+            self.held = 0
+            self.table.sync(shown)
+        self._paint_state(state, total, len(shown))
+        self._paint_title(state, total, len(shown))
+        self.paint_strip()
+        self.gqm.footer_changed(self)
+
+    def _paint_title(self, state: PaneState, total: int, shown: int) -> None:
+        left = Text(self.gqm.crumbs_before(self))
+        left.append(self.summary(total, shown))
+        order = self._order_text()
+        if order:
+            left.append(f" · {order}")
+        if state is PaneState.PARTIAL:
+            for name, error in self.view.problems():
+                left.append(f"  ! {name}: {reason(error)}", self.tone(Tone.WARN))
+        if self.held:
+            left.append(f"  ‖ {self.held} changes held", self.tone(Tone.WARN))
+        self._title.show(left, Text(self.title_right(total, shown), self.tone(Tone.DIM)))
+
+    def _order_text(self) -> str:
+        column = next((item for item in self.columns() if item.key == self.sort.column), None)
+        if self.paged or column is None:
+            return ""
+        return f"{column.label} {self.sort.arrow}"
+
+    def paint_strip(self) -> None:
+        """Draw what is told about the row under the cursor."""
+        text = self.strip(self.current)
+        self._strip.set_class(text is not None, "-shown")
+        if text is not None and (text.plain, text.spans) != (self._strip_text.plain, self._strip_text.spans):
+            self._strip_text = text
+            self._strip.update(text)
+
+    def _paint_state(self, state: PaneState, total: int, shown: int) -> None:
+        self.set_class(state in _DIMMED, "-dimmed")
+        if shown and state not in (PaneState.UNAUTHORIZED, PaneState.FORBIDDEN):
+            self._state.hide()
+            return
+        error = self.view.error()
+        match state:
+            case PaneState.EMPTY | PaneState.LIVE | PaneState.FROZEN:
+                self._state.show(*self.empty_text())
+            case PaneState.FILTERED_EMPTY:
+                self._state.show(f"0 of {fmt.count(total)} match {self.filter_text}", "esc clears the filter")
+            case PaneState.DOWN | PaneState.STALE | PaneState.PARTIAL if error is not None:
+                self._state.show(error.sentence, "Trying again; F5 tries now.", "error")
+            case PaneState.UNAUTHORIZED if error is not None:
+                self._state.show(*self.gqm.unauthorized_text(error), "error")
+            case PaneState.FORBIDDEN if error is not None:
+                self._state.show(error.sentence, self.gqm.identity_text, "warning")
+            case _:
+                self._spin += 1
+                self._state.show(f"{SPINNER[self._spin % len(SPINNER)]} waiting for {self.awaited}")
+
+    @on(DataTable.RowHighlighted)
+    def _highlighted(self, event: DataTable.RowHighlighted) -> None:
+        event.stop()
+        self.paint_strip()
+        self.highlighted(self.current)
+
+    def highlighted(self, row: Row | None) -> None:
+        """The cursor is on another row; a pane with a strip of fetched data asks for it here."""
+        return
+
+    @on(DataTable.RowSelected)
+    def _selected(self, event: DataTable.RowSelected) -> None:
+        event.stop()
+        if (row := self.current) is not None:
+            self.open(row)
+
+    @on(DataTable.HeaderSelected)
+    def _header(self, event: DataTable.HeaderSelected) -> None:
+        event.stop()
+        name = str(event.column_key.value)
+        if name == self.sort.column:
+            self.action_sort_turn()
+        else:
+            self._sort_by(name)
+
+    # Filter.
+
+    def action_filter(self) -> None:
+        """Open the filter bar."""
+        self._head.add_class("-filtering")
+        self._bar.value = self.filter_text
+        self._bar.focus()
+
+    @on(FilterBar.Edited)
+    def _edited(self, event: FilterBar.Edited) -> None:
+        event.stop()
+        self.set_filter(event.text)
+
+    @on(FilterBar.Left)
+    def _left(self, event: FilterBar.Left) -> None:
+        event.stop()
+        if not event.kept or self.filter_error:
+            self.set_filter("" if not event.kept else self.filter_text)
+        self._head.remove_class("-filtering")
+        self.focus_main()
+
+    def set_filter(self, text: str) -> None:
+        """Take a filter; one that cannot be understood leaves the last good one in force."""
+        refused = self.refuse_filter(text)
+        self.filter_error = refused or ""
+        self._bar.set_class(bool(refused), "-wrong")
+        self._bar.tooltip = refused
+        if refused:
+            self._title.show(Text(refused, self.tone(Tone.BAD)))
+            return
+        if text.strip() == self.filter_text:
+            self.paint()
+            return
+        self.filter_text = text.strip()
+        self.filter, self.params = self.fields.read(self.filter_text)
+        self.page, self.until = 1, None
+        self.all_matching = False
+        if self.paged:
+            self.reload()
+        else:
+            self.paint()
+
+    @property
+    def fields(self) -> TableFields:
+        """What the filter may name here."""
+        return FIELDS[self.name_of_view]
+
+    def refuse_filter(self, text: str) -> str | None:
+        """Say why a filter cannot be used here, or None."""
+        try:
+            self.fields.read(text)
+        except query.QueryError as error:
+            return str(error)
+        return None
+
+    # Sort, pages, marks.
+
+    def action_sort_next(self) -> None:
+        """Sort by the next column that can be sorted by."""
+        names = [column.key for column in self.columns() if column.sort]
+        if not names:
+            return
+        at = names.index(self.sort.column) if self.sort.column in names else -1
+        self._sort_by(names[(at + 1) % len(names)])
+
+    def action_sort_turn(self) -> None:
+        """Turn the sort around."""
+        self._set_sort(Sort(self.sort.column, not self.sort.descending))
+
+    def _sort_by(self, name: str) -> None:
+        column = next((item for item in self.columns() if item.key == name and item.sort), None)
+        if column is not None:
+            self._set_sort(Sort(name, column.right))
+
+    def _set_sort(self, sort: Sort) -> None:
+        self.sort = sort
+        self.gqm.save_sort(self.name_of_view, sort)
+        if self.paged:
+            self.page, self.until = 1, None
+            self.reload()
+        else:
+            self.paint()
+
+    def action_page(self, step: int) -> None:
+        """Go to another page of a paged table."""
+        if not self.paged:
+            return
+        last = max(1, -(-self.total(()) // PAGE))
+        wanted = min(last, max(1, self.page + step))
+        if wanted == self.page:
+            self.app.notify("this is the last page" if step > 0 else "this is the first page", markup=False)
+            return
+        # Later pages look at the list as it was when page 1 came, so that nothing slips between two pages.
+        self.until = None if wanted == 1 else (self.until or self.server_time)
+        self.page = wanted
+        self.reload()
+
+    def action_mark(self) -> None:
+        """Mark the row, or take the mark away, and go one down."""
+        key = self.table.cursor_key
+        if not self.markable or key is None:
+            return
+        self.all_matching = False
+        if key in self.marks:
+            del self.marks[key]
+        else:
+            self.marks[key] = None
+            self._mark_from = key
+        self.table.action_cursor_down()
+        self.paint()
+
+    def action_mark_range(self) -> None:
+        """Mark every row from the last marked one to here."""
+        keys, here = self.table.keys, self.table.cursor_key
+        if not self.markable or here is None:
+            return
+        start = keys.index(self._mark_from) if self._mark_from in keys else keys.index(here)
+        low, high = sorted((start, keys.index(here)))
+        self.marks.update(dict.fromkeys(keys[low : high + 1]))
+        self._mark_from = here
+        self.paint()
+
+    def action_mark_all(self) -> None:
+        """Take everything that matches, on this page and the others."""
+        if self.markable:
+            self.all_matching = not self.all_matching
+            self.marks = {}
+            self.paint()
+
+    def mark_cell(self, key: str) -> CellText:
+        """The cell of the mark column."""
+        return CellText("✓" if self.all_matching or key in self.marks else "", Tone.STRONG)
+
+    def action_back(self) -> None:
+        """Drop the filter, then the marks, then go back."""
+        if self.filter_text:
+            self.set_filter("")
+        elif self.marks or self.all_matching:
+            self.marks, self.all_matching = {}, False
+            self.paint()
+        else:
+            super().action_back()
+
+    @property
+    def server_time(self) -> float | None:
+        """The server's clock as of the page that is shown."""
+        meta = self.view.meta()
+        return None if meta is None else meta.server_time
+
+    @property
+    def bound(self) -> str:
+        """What stands before a total that is only a lower bound."""
+        meta = self.view.meta()
+        return "≥" if meta is not None and meta.truncated else ""
+
+    @property
+    def range_text(self) -> str:
+        """Which rows of how many a paged table shows: `1-100 of 31,204`."""
+        total, first = self.total(()), (self.page - 1) * PAGE
+        if total == 0:
+            return "0"
+        last = min(total, first + len(self.table.keys))
+        return f"{first + 1}-{max(first + 1, last)} of {self.bound}{total:,}"
+
+
+def _changes(table: LiveTable, rows: Sequence[Row]) -> int:
+    want = {row.key: row.cells for row in rows}
+    have = {key: row.cells for key in table.keys if (row := table.row(key)) is not None}
+    return sum(1 for key in want.keys() | have.keys() if want.get(key) != have.get(key))
