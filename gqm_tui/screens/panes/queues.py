@@ -63,6 +63,7 @@ def row(
     before: tuple[int, int] | None,
     signs: Signs,
     oldest_slo_s: float,
+    spark_cells: int,
 ) -> Row:
     """Make the row of a queue. `before` are its ready and dead-letter counts of the last painting."""
     state = signs.other("paused" if queue.paused else "run")
@@ -88,7 +89,7 @@ def row(
             "out": CellText(rate(queue.out_per_min), _quiet(queue.out_per_min)),
             "fail": CellText(rate(queue.failed_per_min), _quiet(queue.failed_per_min, Tone.BAD)),
             "drain": drain(queue),
-            "minutes": CellText(signs.spark(minutes, MINUTES if len(minutes) > MINUTES else 12), Tone.ACTIVE),
+            "minutes": CellText(signs.spark(minutes, spark_cells), Tone.ACTIVE),
         },
         {
             "name": queue.name,
@@ -162,8 +163,16 @@ class QueuesPane(TablePane):
         series = self._series()
         before = self._before(queues)
         signs, slo = self.gqm.signs, self.gqm.settings.slo_of
+        cells = COLUMNS[-1].narrow if self.narrow else COLUMNS[-1].wide
         return [
-            row(queue, series.get(queue.name, ()), before.get(queue.name), signs, slo(queue.name).oldest_s)
+            row(
+                queue,
+                series.get(queue.name, ()),
+                before.get(queue.name),
+                signs,
+                slo(queue.name).oldest_s,
+                cells,
+            )
             for queue in queues
         ]
 
