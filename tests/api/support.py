@@ -15,7 +15,7 @@ from typing import Any
 import bcrypt
 
 from gqm import Client
-from gqm.config import Config, code_options, default_config
+from gqm.config import Config, code_options, default_config, merge
 from gqm.monitor.build import build
 from gqm.monitor.options import Hooks
 from gqm.monitor.pipeline import App
@@ -138,7 +138,9 @@ def read_all(sock: socket.socket) -> bytes:
 
 def make_config(redis: str, prefix: str, **options: Any) -> Config:
     options.setdefault("api_addr", "127.0.0.1:0")
-    return default_config(code_options(redis=redis, prefix=prefix, api=True, **options), env={})
+    queues = options.pop("queues", [])
+    config = default_config(code_options(redis=redis, prefix=prefix, api=True, **options), env={})
+    return merge(config, {"queues": queues}) if queues else config
 
 
 @contextmanager

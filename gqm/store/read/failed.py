@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import UNSET, UnsetType
 
 from gqm.errors import InvalidQuery
 from gqm.job import Status
@@ -37,7 +36,8 @@ class FailedGroup(View, frozen=True, kw_only=True):
     fingerprint: str
     error: str
     """What their errors have in common."""
-    error_type: str | UnsetType = UNSET
+    error_type: str
+    """Empty when the error does not begin with one."""
     count: int
     recent_5m: int
     hour: Sequence[int]
@@ -77,7 +77,7 @@ class _Group:
         return FailedGroup(
             fingerprint=fingerprint(self.error),
             error=template(self.error),
-            error_type=error_type(template(self.error)),
+            error_type=error_type(template(self.error)) or "",
             count=self.count,
             recent_5m=self.hour[-1],
             hour=self.hour,
