@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Callable
 
 
 class _Protection:
     """What this process has said and heard about unprotected servers.
 
-    The acknowledgement is a fact about the whole process, made before any server exists; so this is one of
-    the few things that live as long as the module.
+    The acknowledgement, and the form in which this process speaks, are facts about the whole process, made
+    before any server exists; so this is one of the few things that live as long as the module.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._acknowledged = False
         self._warned: set[str] = set()
+        self.show: Callable[[str], None] = _show_banner
 
     def acknowledge(self) -> None:
         with self._lock:
@@ -31,6 +33,19 @@ class _Protection:
             return True
 
 
+def _show_banner(where: str) -> None:
+    """Write the banner to stderr, where no log level hides it."""
+    sys.stderr.write(
+        "\n"
+        "  ##############################################################################\n"
+        f"  ##  Redis at {where} has no password and is on another machine.\n"
+        "  ##  Anybody who reaches it can read and run jobs. Set redis.password, or say\n"
+        "  ##  that it is meant: gqm.acknowledge_unprotected_redis() in a handlers module.\n"
+        "  ##############################################################################\n\n"
+    )
+    sys.stderr.flush()
+
+
 _protection = _Protection()
 
 
@@ -39,15 +54,12 @@ def acknowledge_unprotected_redis() -> None:
     _protection.acknowledge()
 
 
+def show_unprotected_with(show: Callable[[str], None]) -> None:
+    """Let ``show`` tell of such a Redis instead of the banner; it gets the address."""
+    _protection.show = show
+
+
 def warn_unprotected(where: str) -> None:
-    """Show the banner on stderr, once per address and process; no log level hides it."""
+    """Tell of such a Redis, once per address and process."""
     if _protection.due(where):
-        sys.stderr.write(
-            "\n"
-            "  ##############################################################################\n"
-            f"  ##  Redis at {where} has no password and is on another machine.\n"
-            "  ##  Anybody who reaches it can read and run jobs. Set redis.password, or say\n"
-            "  ##  that it is meant: gqm.acknowledge_unprotected_redis() in a handlers module.\n"
-            "  ##############################################################################\n\n"
-        )
-        sys.stderr.flush()
+        _protection.show(where)

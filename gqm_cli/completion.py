@@ -83,6 +83,18 @@ def job_types(ctx: typer.Context, incomplete: str) -> list[str]:
     return _words(ctx, incomplete, named)
 
 
+def cron_ids(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Return the cron entries of the configuration file."""
+    return _words(ctx, incomplete, lambda config: (entry.id for entry in config.scheduler.cron_entries))
+
+
+def states(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Return the states of jobs."""
+    from gqm.job import Status
+
+    return [state.value for state in Status if state.value.startswith(incomplete)]
+
+
 def _words(ctx: typer.Context, incomplete: str, names: Callable[[Config], Iterable[str]]) -> list[str]:
     from gqm.config import load_config
     from gqm.errors import ConfigError

@@ -154,9 +154,12 @@ def _known() -> Iterable[tuple[type[Exception], int, str]]:
         (errors.DependencyNotFound, FAILED, "DEPENDENCY_NOT_FOUND"),
         (errors.CyclicDependency, FAILED, "CYCLIC_DEPENDENCY"),
         (errors.JobNotFound, FAILED, "NOT_FOUND"),
+        (errors.QueueNotFound, FAILED, "NOT_FOUND"),
+        (errors.CronEntryNotFound, FAILED, "NOT_FOUND"),
         (errors.JobStateError, FAILED, "CONFLICT"),
         (errors.PayloadTooLarge, USAGE, "PAYLOAD_TOO_LARGE"),
         (errors.InvalidJob, USAGE, "USAGE"),
+        (errors.InvalidQuery, USAGE, "USAGE"),
         (errors.GQMError, FAILED, "FAILED"),
         (OSError, FAILED, "SYSTEM"),
     )

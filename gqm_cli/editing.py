@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Annotated, TypeAlias
-
-import typer
+from typing import TYPE_CHECKING
 
 from gqm_cli.diagnostics import WrongUse
 from gqm_cli.output import note, printable
@@ -22,9 +20,6 @@ class Role(enum.StrEnum):
 
     ADMIN = "admin"
     VIEWER = "viewer"
-
-
-Yes: TypeAlias = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
 def given_name(what: str, argument: str | None, option: str | None, form: Format) -> str:

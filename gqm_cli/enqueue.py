@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -18,14 +16,16 @@ import typer
 from gqm.config import parse_duration
 from gqm.jsontext import decode_json
 from gqm_cli.completion import job_types, queues
-from gqm_cli.connection import chosen_config, open_client
+from gqm_cli.connection import chosen_config
 from gqm_cli.diagnostics import WrongUse
-from gqm_cli.options import ConfigFile, Json
+from gqm_cli.operating import actor, operator
+from gqm_cli.options import ConfigFile, Json, RedisURL
 from gqm_cli.output import say, say_json
 
 if TYPE_CHECKING:
-    from gqm.client import Client, Enqueued
-    from gqm.job import Options
+    from gqm.newjob import NewJob, Options
+    from gqm.store.commands.enqueue import Mode
+    from gqm_cli.operating import Operator
 
 T = TypeVar("T")
 
@@ -109,14 +109,7 @@ def enqueue(
         ),
     ] = None,
     config: ConfigFile = None,
-    redis_url: Annotated[
-        str | None,
-        typer.Option(
-            "--redis-url",
-            metavar="URL",
-            help="Redis without a configuration file; with a password, set GQM_REDIS_URL instead.",
-        ),
-    ] = None,
+    redis_url: RedisURL = None,
     json: Json = False,
 ) -> None:
     """Enqueue a job and print its id.
@@ -132,6 +125,9 @@ def enqueue(
         raise WrongUse("--at and --delay both say when; give one of them")
     if unique and job_id is None:
         raise WrongUse("--unique needs --id: two generated ids never clash")
+    from gqm.newjob import new_job
+    from gqm.store.commands.enqueue import enqueue as make
+
     raw = _payload(payload)
     options = _options(
         queue=queue,
@@ -144,24 +140,37 @@ def enqueue(
         allow_failure=allow_failure or None,
         enqueue_at_front=front or None,
         meta=_meta(meta),
-        enqueued_by=enqueued_by if enqueued_by is not None else f"cli:{_user()}",
+        enqueued_by=enqueued_by if enqueued_by is not None else actor(),
         result_ttl=_given(result_ttl, "--result-ttl", _ttl),
         failure_ttl=_given(failure_ttl, "--failure-ttl", _ttl),
     )
     delay_s = _given(delay, "--delay", _seconds)
     where = chosen_config(config, redis_url)
     when = _moment(at, where.app.timezone) if at is not None else None
-    with open_client(where) as client:
-        if when is not None:
-            made = client.enqueue_at(type_, raw, when, **options)
-        elif delay_s is not None:
-            made = client.enqueue_in(type_, raw, delay_s, **options)
-        else:
-            made = client.enqueue(type_, raw, **options)
+    job = new_job(type_, raw, options)
+    mode, when_ms = _mode(job, when, delay_s)
+    with operator(where) as acting:
+        with acting.admin.log.action("job.enqueue", job.id) as entry:
+            entry.after = acting.store.run(make(acting.store.keys, job, mode=mode, when_ms=when_ms))
         if json:
-            say_json(_as_json(made, client))
+            say_json(_as_json(acting, job, entry.after))
         else:
-            say(made.id)
+            say(job.id)
+
+
+def _mode(job: NewJob, when: datetime | float | None, delay_s: float | None) -> tuple[Mode, int]:
+    """Return how a job is enqueued, and at which time (unix ms) or after which delay (ms).
+
+    Raises `InvalidJob` if it cannot have a time.
+    """
+    from gqm.errors import InvalidJob
+    from gqm.newjob import delay_ms, due_ms
+
+    if when is None and delay_s is None:
+        return "now", 0
+    if job.parents:
+        raise InvalidJob("a job with depends_on runs when its parents have ended; it cannot have a time too")
+    return ("at", due_ms(when)) if when is not None else ("in", delay_ms(delay_s or 0))
 
 
 # --------------------------------------------------------------------------------------- reading
@@ -251,14 +260,9 @@ def _moment(text: str, timezone: str) -> datetime | float:
     return found if found.tzinfo else found.replace(tzinfo=ZoneInfo(timezone))
 
 
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user id without a name, as containers have it
-        return str(os.getuid())
+def _as_json(acting: Operator, job: NewJob, status: str) -> dict[str, object]:
+    from gqm.store.commands.jobs import get_job
 
-
-def _as_json(made: Enqueued, client: Client) -> dict[str, object]:
-    job = client.get(made.id) if made.status == "scheduled" else None
-    due_at = job.scheduled_at if job is not None else None
-    return {"id": made.id, "type": made.type, "queue": made.queue, "status": made.status, "due_at": due_at}
+    made = acting.store.run(get_job(acting.store.keys, job.id)) if status == "scheduled" else None
+    due_at = made.scheduled_at if made is not None else None
+    return {"id": job.id, "type": job.type, "queue": job.queue, "status": status, "due_at": due_at}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import logging
 import re
 import sys
@@ -10,6 +11,7 @@ import time
 from collections.abc import Callable
 
 from gqm.engine.joblog import JobLogFilter
+from gqm.protection import show_unprotected_with
 from gqm_cli.output import RED, YELLOW, has_colour, json_line, printable, styled
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
@@ -80,6 +82,8 @@ def set_up(level: str, form: str) -> logging.Formatter:
     Returns the formatter. Handlers of jobs log as they like; what they log carries the job.
     """
     formatter = JSONFormatter() if form == "json" else TextFormatter(colour=has_colour(sys.stderr))
+    if form == "json":
+        show_unprotected_with(functools.partial(_tell_unprotected, formatter))
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
     handler.addFilter(JobLogFilter(missing=None))
@@ -87,6 +91,17 @@ def set_up(level: str, form: str) -> logging.Formatter:
     root.handlers[:] = [handler]
     root.setLevel(LEVELS[level])
     return formatter
+
+
+def _tell_unprotected(formatter: logging.Formatter, where: str) -> None:
+    """Write a record about a Redis that anybody can use, past the log level: nothing may hide it."""
+    record = logging.LogRecord(
+        "gqm", logging.WARNING, "", 0, "Redis at %s has no password and is on another machine", (where,), None
+    )
+    record.event = "unprotected_redis"
+    record.facts = {"redis": where, "fix": "set redis.password, or gqm.acknowledge_unprotected_redis()"}
+    sys.stderr.write(f"{formatter.format(record)}\n")
+    sys.stderr.flush()
 
 
 def _who(record: logging.LogRecord, message: str) -> str:

@@ -17,6 +17,29 @@ from gqm_cli.program import Entry, Program
 __all__ = ["app", "run"]
 
 
+_QUEUE = (
+    Entry("list", "queues:list_queues", "Commands", "List the queues"),
+    Entry("pause", "queues:pause", "Commands", "Keep servers from starting jobs of a queue"),
+    Entry("resume", "queues:resume", "Commands", "Let servers start jobs of a queue again"),
+    Entry("empty", "queues:empty", "Commands", "Cancel the ready jobs of a queue"),
+)
+_JOB = (
+    Entry("list", "jobs:list_jobs", "Commands", "List jobs"),
+    Entry("show", "jobs:show", "Commands", "Show everything about a job"),
+    Entry("retry", "jobs:retry", "Commands", "Run jobs again, or now"),
+    Entry("cancel", "jobs:cancel", "Commands", "Cancel jobs that have not ended"),
+    Entry("delete", "jobs:delete", "Commands", "Delete jobs that do not run"),
+)
+_CRON = (
+    Entry("list", "cron:list_entries", "Commands", "List the cron entries"),
+    Entry("trigger", "cron:trigger", "Commands", "Make a job of an entry now"),
+    Entry("enable", "cron:enable", "Commands", "Let an entry fire"),
+    Entry("disable", "cron:disable", "Commands", "Keep an entry from firing"),
+    Entry("delete", "cron:delete", "Commands", "Delete an entry that no server has any more"),
+)
+_DASHBOARD = (Entry("export", "dashboard:export", "Commands", "Write the files into a folder"),)
+
+
 class Gqm(Program):
     """The program with all its commands."""
 
@@ -25,6 +48,9 @@ class Gqm(Program):
         Entry("check", "check:check", "Start", "Find every mistake in a configuration file"),
         Entry("run", "run:run", "Start", "Run jobs until a signal stops it"),
         Entry("enqueue", "enqueue:enqueue", "Jobs", "Enqueue a job"),
+        Entry("queue", "", "Jobs", "List, pause, resume or empty queues", members=_QUEUE),
+        Entry("job", "", "Jobs", "List, show, retry, cancel or delete jobs", members=_JOB),
+        Entry("cron", "", "Jobs", "List, trigger, enable, disable or delete schedules", members=_CRON),
         Entry(
             "set-password",
             "users:set_password",
@@ -46,6 +72,7 @@ class Gqm(Program):
         ),
         Entry("generate-api-key", "api_keys:generate_api_key", "Access", "Print a new API key"),
         Entry("reset-password", "users:set_password", "Access", "As set-password", hidden=True, secret=True),
+        Entry("dashboard", "", "About", "Write out the web dashboard's files", members=_DASHBOARD),
         Entry("version", "version:version", "About", "Show the version"),
     )
 

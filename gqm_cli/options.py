@@ -16,6 +16,18 @@ ConfigFile: TypeAlias = Annotated[
     str | None,
     typer.Option("--config", "-c", metavar="FILE", help="Configuration file (default: gqm.yaml)."),
 ]
+RedisURL: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--redis-url",
+        metavar="URL",
+        help="Redis without a configuration file; with a password, set GQM_REDIS_URL instead.",
+    ),
+]
+Yes: TypeAlias = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+DryRun: TypeAlias = Annotated[
+    bool, typer.Option("--dry-run", help="Only tell what would be done; nothing is changed.")
+]
 ConfigArgument: TypeAlias = Annotated[
     str | None,
     typer.Argument(metavar="[CONFIG]", help="Configuration file (default: gqm.yaml)."),

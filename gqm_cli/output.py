@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+import time
 from collections.abc import Sequence
 from typing import TextIO
 
@@ -43,6 +44,14 @@ def say_json(document: object) -> None:
     say(json_line(document))
 
 
+def say_encoded(document: object) -> None:
+    """Print the one JSON document of a command that holds values of GQM; stored JSON keeps all its digits."""
+    import msgspec
+
+    compact = msgspec.json.format(msgspec.json.encode(document), indent=-1)
+    say(_UNSAFE.sub(_escape, compact.decode()))
+
+
 def json_line(document: object) -> str:
     r"""Return a document as one line of JSON, with ``\u`` escapes for what a terminal would act on."""
     return _UNSAFE.sub(_escape, json.dumps(document, ensure_ascii=False))
@@ -64,10 +73,27 @@ def warn(text: str) -> None:
     note(f"{styled('warning:', YELLOW, sys.stderr)} {text}")
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows under a head in aligned columns, two spaces apart; nothing is wrapped, cut or boxed."""
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Sequence[str] = ()) -> None:
+    """Print rows under a head in aligned columns, two spaces apart; nothing is wrapped, cut or boxed.
+
+    ``numbers`` names the columns that are aligned to the right.
+    """
     lines = [[printable(cell) for cell in row] for row in (head, *rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     for index, line in enumerate(lines):
-        padded = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        cells = [
+            cell.rjust(width) if name in numbers else cell.ljust(width)
+            for name, cell, width in zip(head, line, widths, strict=True)
+        ]
+        padded = "  ".join(cells).rstrip()
         say(padded if index else styled(padded, BOLD, sys.stdout))
+
+
+def counted(number: int, what: str) -> str:
+    """Return a number of things: ``1 job``, ``1,204 jobs``."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def clock(seconds: float | None) -> str:
+    """Return a time (unix seconds) in the zone of this machine; ``-`` for none."""
+    return "-" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))

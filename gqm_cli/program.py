@@ -15,7 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from gqm_cli.completion import VARIABLE, prepare
 from gqm_cli.diagnostics import Session, WrongUse, guard
-from gqm_cli.output import BOLD, printable, styled
+from gqm_cli.output import BOLD, printable, say, styled
 
 if TYPE_CHECKING:
     # Typer has no public names for these; at run time only their public methods are used.
@@ -32,12 +32,14 @@ class Entry:
 
     name: str
     place: str
-    """``module:function`` below this package."""
+    """``module:function`` below this package; empty for a group."""
     section: str
     summary: str
     hidden: bool = False
     secret: bool = False
     """Its arguments may hold a secret that somebody put there by mistake: none is repeated in a message."""
+    members: tuple[Entry, ...] = ()
+    """The commands of a group."""
 
 
 class Command(TyperCommand):
@@ -47,8 +49,7 @@ class Command(TyperCommand):
 
     def get_params(self, ctx: Context) -> list[Parameter]:
         """Return the parameters: its own, then the shared options of the program."""
-        shared = [param for param in ctx.find_root().command.params if param.name in _SHARED]
-        return [*super().get_params(ctx), *shared]
+        return [*super().get_params(ctx), *_shared(ctx)]
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
         """Read the arguments; what is left over is refused."""
@@ -75,10 +76,15 @@ class Command(TyperCommand):
         write_help(self, ctx, formatter)
 
 
-class Program(TyperGroup):
-    """``gqm`` itself. A command's module is imported when the command is used, not before."""
+class Group(TyperGroup):
+    """Several commands under one name. A command's module is imported when it is used, not before."""
 
     entries: tuple[Entry, ...] = ()
+
+    def get_params(self, ctx: Context) -> list[Parameter]:
+        """Return the parameters: its own, then the shared options of the program."""
+        own = super().get_params(ctx)
+        return own if ctx.parent is None else [*own, *_shared(ctx)]
 
     def list_commands(self, ctx: Context) -> list[str]:
         """Return the names of all commands, in the order of the overview."""
@@ -97,7 +103,9 @@ class Program(TyperGroup):
         command = self.get_command(ctx, name)
         if command is None and not ctx.resilient_parsing:
             near = get_close_matches(name, [entry.name for entry in self.entries if not entry.hidden], n=1)
-            advice = f'did you mean "{near[0]}"?' if near else '"gqm --help" lists the commands'
+            advice = (
+                f'did you mean "{near[0]}"?' if near else f'"{ctx.command_path} --help" lists the commands'
+            )
             raise WrongUse(f'unknown command "{printable(name)}"; {advice}')
         return name if command else None, command, rest
 
@@ -112,6 +120,10 @@ class Program(TyperGroup):
         for section in dict.fromkeys(entry.section for entry in shown):
             rows = [(entry.name.ljust(width), entry.summary) for entry in shown if entry.section == section]
             _write_rows(formatter, section, rows)
+
+
+class Program(Group):
+    """``gqm`` itself."""
 
     def main(
         self,
@@ -137,7 +149,9 @@ class Program(TyperGroup):
 
 
 def load(entry: Entry) -> AnyCommand:
-    """Import the function of a command and make the command of it."""
+    """Import the function of a command and make the command of it; a group loads its commands when used."""
+    if entry.members:
+        return _load_group(entry)
     module, _, function = entry.place.partition(":")
     callback: Callable[..., object] = getattr(import_module(f"gqm_cli.{module}"), function)
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -154,24 +168,50 @@ def load(entry: Entry) -> AnyCommand:
     return command
 
 
+def _load_group(entry: Entry) -> Group:
+    app = typer.Typer(name=entry.name, add_completion=False, rich_markup_mode=None)
+
+    def overview(ctx: typer.Context) -> None:
+        if ctx.invoked_subcommand is None:
+            say(ctx.get_help())
+
+    app.callback(
+        cls=Group,
+        invoke_without_command=True,
+        help=f"{entry.summary}.",
+        short_help=entry.summary,
+        add_help_option=False,
+    )(overview)
+    group = typer.main.get_command(app)
+    assert isinstance(group, Group)
+    group.entries = entry.members
+    return group
+
+
 # ------------------------------------------------------------------------------------------ help
 
 
-def write_help(command: Command | Program, ctx: Context, formatter: HelpFormatter) -> None:
+def _shared(ctx: Context) -> list[Parameter]:
+    """Return the options that every command takes."""
+    return [param for param in ctx.find_root().command.params if param.name in _SHARED]
+
+
+def write_help(command: Command | Group, ctx: Context, formatter: HelpFormatter) -> None:
     """Write the help of a command: wrapped to 80 columns, headings bold on a terminal."""
     params = [param for param in command.get_params(ctx) if not getattr(param, "hidden", False)]
     arguments = [param for param in params if _is_argument(param)]
     shared = [param for param in params if param.name in _SHARED]
     own = [param for param in params if param not in arguments and param not in shared]
     names = [_name(param) for param in arguments]
-    end = ["COMMAND ..."] if isinstance(command, Program) else []
+    end = ["COMMAND ..."] if isinstance(command, Group) else []
     formatter.write(f"{_heading('Usage')} {' '.join((ctx.command_path, '[OPTIONS]', *names, *end))}\n")
     text, _, examples = (command.help or "").partition("\f")
     formatter.write_paragraph()
     formatter.write_text(text.strip())
     _write_rows(formatter, "Arguments", [_row(param) for param in arguments])
-    if isinstance(command, Program):
+    if isinstance(command, Group):
         command.format_commands(ctx, formatter)
+    if ctx.parent is None:
         own, shared = [*own, *shared], []
     _write_rows(formatter, "Options", [_row(param) for param in own])
     _write_rows(formatter, "For every command", [_row(param) for param in shared])

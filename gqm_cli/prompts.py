@@ -31,12 +31,17 @@ def read_line(what: str) -> str:
         raise CommandFailed(f"stdin is not UTF-8 text; expected {what}") from None
 
 
+def check_askable(*, yes: bool) -> None:
+    """Raise `WrongUse` if somebody will have to be asked, and there is no terminal for it."""
+    if not yes and not sys.stdin.isatty():
+        raise WrongUse("there is no terminal to ask on; say --yes")
+
+
 def confirm(question: str, *, yes: bool) -> None:
     """Ask for a yes, unless it was said. Raises `WrongUse` without a terminal, `CommandFailed` on no."""
+    check_askable(yes=yes)
     if yes:
         return
-    if not sys.stdin.isatty():
-        raise WrongUse("there is no terminal to ask on; say --yes")
     sys.stderr.write(f"{printable(question)}? [y/N] ")
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):

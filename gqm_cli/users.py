@@ -9,8 +9,8 @@ import typer
 from gqm.config.formats import USER_NAME
 from gqm_cli import completion
 from gqm_cli.diagnostics import CommandFailed
-from gqm_cli.editing import Role, Yes, given_name, report
-from gqm_cli.options import DEFAULT_FILE, ConfigFile, Json
+from gqm_cli.editing import Role, given_name, report
+from gqm_cli.options import DEFAULT_FILE, ConfigFile, Json, Yes
 from gqm_cli.output import say, say_json, table
 from gqm_cli.passwords import DEFAULT_COST, hash_password
 from gqm_cli.prompts import ask_password, confirm, read_line
