@@ -3,7 +3,7 @@
 A field that the API may leave out has a default, ``None`` unless said otherwise; fields that are not known
 here are passed over, so that a newer server can be read. Times are unix seconds, names in ``_ms``
 milliseconds. Free JSON is kept as text (`msgspec.Raw`), so that every digit survives; empty means that it was
-not there.
+not there. What calls that change something answer is in `answers`, what the event stream sends in `events`.
 """
 
 from collections.abc import Mapping
@@ -168,13 +168,13 @@ class Queue(Model, frozen=True, kw_only=True):
     processed_total: int
     failed_total: int
     oldest_age_ms: int | None
-    in_per_min: float | None
+    in_per_min: float | None = None
     out_per_min: float | None
     failed_per_min: float | None
     wait_avg_ms: int | None
     run_avg_ms: int | None
-    drain_ms: int | None
-    priority: int | None
+    drain_ms: int | None = None
+    priority: int | None = None
     pools: Names
     """Ids of the live workers that read it."""
 
@@ -272,7 +272,7 @@ class CronEntry(Model, frozen=True, kw_only=True):
     name: str
     cron_expr: str
     timezone: str
-    description: str
+    description: str = ""
     job_type: str
     queue: str
     payload: Raw = NO_JSON
@@ -375,7 +375,7 @@ class Stats(Model, frozen=True, kw_only=True):
     in_per_min: float | None
     out_per_min: float | None
     failed_per_min: float | None
-    uptime_ms: int
+    uptime_ms: int = 0
 
 
 class Minute(Model, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from gqm_tui.core.client import ApiClient, Params
+from gqm_tui.core.client import ApiClient, Params, query
 from gqm_tui.core.clock import Clock
 from gqm_tui.core.errors import ApiError
 from gqm_tui.core.store import Tag, View
@@ -29,6 +29,11 @@ class PartSpec:
     """Seconds; the interval of the pane without one, and never more often than that."""
     when: Callable[[View], bool] | None = None
     """Asked whenever it is due: ``False`` leaves it out until the next time."""
+
+    @property
+    def asked(self) -> tuple[str, dict[str, str]]:
+        """Return what it asks for."""
+        return self.path, query(self.params)
 
 
 @dataclass(slots=True, eq=False)
@@ -82,6 +87,7 @@ class Poller:
         self._seq += 1
         view.tag = view.tag._replace(seq=self._seq)
         self._view = view
+        view.keep({spec.name for spec in specs})
         for spec in specs:
             self._add(view, spec)
         self._changed.set()
@@ -101,9 +107,10 @@ class Poller:
         view, slot = self._view, self._slots.get(spec.name)
         if view is None:
             return
-        if slot is not None and (slot.spec.path, slot.spec.params) == (spec.path, spec.params):
-            return
-        self.drop(spec.name)
+        if slot is not None:
+            if slot.spec.asked == spec.asked:
+                return
+            self._remove(spec.name)
         self._add(view, spec)
         self._changed.set()
 
@@ -111,7 +118,7 @@ class Poller:
         """Forget a part of the view."""
         if self._view is not None and name in self._slots:
             self._remove(name)
-            del self._view.parts[name]
+            self._view.keep(self._slots.keys())
 
     def wake(self, *names: str) -> None:
         """Ask for the parts of these names now, for all without names; after a running request once more."""
@@ -145,7 +152,7 @@ class Poller:
     # -- inside
 
     def _add(self, view: View, spec: PartSpec) -> None:
-        view.add(spec.name, spec.type)
+        view.add(spec.name, spec.type, spec.asked)
         self._slots[spec.name] = _Slot(spec, self._clock.monotonic())
 
     def _remove(self, name: str) -> None:
@@ -179,7 +186,9 @@ class Poller:
             delay = max(0.0, min(idle) - self._clock.monotonic())
             waiting.append(asyncio.create_task(self._clock.sleep(delay)))
         try:
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
         finally:
             for task in waiting:
                 task.cancel()
@@ -215,7 +224,7 @@ class Poller:
         slot.again = False
 
     def _after_failure(self, view: View, slot: _Slot, error: ApiError, was_good: bool, now: float) -> None:
-        slot.due = now + (error.retry_after or self._every(slot))
+        slot.due = now + max(self._every(slot), error.retry_after or 0.0)
         if slot.again:
             slot.due, slot.again = now, False
         elif not any(other.task for other in self._slots.values()) and view.all_failed:

@@ -1,6 +1,6 @@
 """What the panes know: the last good values, how old they are, and which single state that makes."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, NamedTuple, TypeVar, cast
@@ -41,6 +41,8 @@ class Part(Generic[T]):
 
     name: str
     type: type[T]
+    asked: object = None
+    """What the value answers; a part that asks for something else begins empty."""
     value: T | None = None
     """The last good one; an error never takes it away."""
     meta: Meta | None = None
@@ -83,11 +85,11 @@ class View:
 
     # -- filled by the poller
 
-    def add(self, name: str, type: type[T]) -> Part[T]:
-        """Return the part of a name; a new or changed one begins empty."""
+    def add(self, name: str, type: type[T], asked: object = None) -> Part[T]:
+        """Return the part of a name; a new one, or one that asks for something else, begins empty."""
         part = self.parts.get(name)
-        if part is None or part.type != type:
-            part = self.parts[name] = cast("Part[object]", Part(name, type))
+        if part is None or (part.type, part.asked) != (type, asked):
+            part = self.parts[name] = cast("Part[object]", Part(name, type, asked))
         self.main = self.main or name
         return cast("Part[T]", part)
 
@@ -101,6 +103,13 @@ class View:
     def fail(self, name: str, error: ApiError) -> None:
         """Store a failure; value and age stay."""
         self.parts[name].error = error
+
+    def keep(self, names: Collection[str]) -> None:
+        """Forget all parts but these."""
+        for name in self.parts.keys() - names:
+            del self.parts[name]
+        if self.main not in names:
+            self.main = ""
 
     # -- read by the pane
 

@@ -214,7 +214,10 @@ def _unconnected(where: str, error: BaseException) -> ApiError:
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
-        error = error.__cause__ or error.__context__
+        if isinstance(error, BaseExceptionGroup):  # one for each address that was tried
+            error = error.exceptions[-1]
+        else:
+            error = error.__cause__ or error.__context__
 
 
 def _reason(error: BaseException) -> str:
