@@ -8,6 +8,7 @@ from enum import StrEnum
 from gqm_tui.core.query import Value
 
 PADDING = 2  # cells beside each column: one on either side
+STAR_LEAST = 10  # cells that a star column keeps where there is no room
 _DIGITS = re.compile(r"(\d+)")
 
 
@@ -75,13 +76,37 @@ class Sort:
 
 
 def layout(columns: Sequence[Column], cells: int, *, narrow: bool) -> list[tuple[Column, int]]:
-    """Give the shown columns with their widths for a table of this many cells; stars share what is left."""
+    """Give the shown columns with their widths for a table of this many cells; stars share what is left.
+
+    Where they do not all fit, stars shrink first, then columns leave from the right: those that a narrow
+    terminal does without before the others. A column that stays is never clipped.
+    """
     shown = [(column, column.narrow if narrow else column.wide) for column in columns]
     shown = [(column, width) for column, width in shown if width]
-    left = cells - sum(width + PADDING for _, width in shown)
+    while (over := sum(width + PADDING for _, width in shown) - cells) > 0:
+        slack = sum(width - _least(column, width) for column, width in shown)
+        if slack >= over or (leaver := _leaver(shown)) is None:
+            return _stretch(shown, -min(over, slack))
+        shown.remove(leaver)
+    return _stretch(shown, -over)
+
+
+def _least(column: Column, width: int) -> int:
+    return min(width, STAR_LEAST) if column.star else width
+
+
+def _leaver(shown: Sequence[tuple[Column, int]]) -> tuple[Column, int] | None:
+    """The column to do without first; the first column and the stars stay."""
+    able = [item for item in shown[1:] if not item[0].star]
+    spare = [item for item in able if not item[0].narrow]
+    return (spare or able or [None])[-1]
+
+
+def _stretch(shown: Sequence[tuple[Column, int]], left: int) -> list[tuple[Column, int]]:
+    """Give cells to the stars, or take them away."""
     stars = [column.key for column, _ in shown if column.star]
-    if left <= 0 or not stars:
-        return shown
+    if not stars:
+        return list(shown)
     share, rest = divmod(left, len(stars))
     extra = {key: share + (rest if index == 0 else 0) for index, key in enumerate(stars)}
     return [(column, width + extra.get(column.key, 0)) for column, width in shown]
