@@ -99,7 +99,7 @@ def _leaver(shown: Sequence[tuple[Column, int]]) -> tuple[Column, int] | None:
     """The column to do without first; the first column and the stars stay."""
     able = [item for item in shown[1:] if not item[0].star]
     spare = [item for item in able if not item[0].narrow]
-    return (spare or able or [None])[-1]
+    return spare[-1] if spare else able[-1] if able else None
 
 
 def _stretch(shown: Sequence[tuple[Column, int]], left: int) -> list[tuple[Column, int]]:
