@@ -8,6 +8,7 @@ _MINUTE_S = 60
 _HOUR_S = 3_600
 _DAY_S = 86_400
 _SHORT_FROM = 100_000
+_KIB = 1_024
 
 
 def age(seconds: float | None) -> str:
@@ -54,3 +55,39 @@ def clock(epoch_s: float | None, *, local: bool = False) -> str:
     if local:
         return datetime.fromtimestamp(epoch_s).astimezone().strftime("%H:%M:%S")
     return datetime.fromtimestamp(epoch_s, UTC).strftime("%H:%M:%SZ")
+
+
+def stamp(epoch_s: float | None, *, local: bool = False) -> str:
+    """Write a moment with its day, as `11-24 12:00:03Z`, or in local time without the Z."""
+    if epoch_s is None:
+        return UNKNOWN
+    if local:
+        return datetime.fromtimestamp(epoch_s).astimezone().strftime("%m-%d %H:%M:%S")
+    return datetime.fromtimestamp(epoch_s, UTC).strftime("%m-%d %H:%M:%SZ")
+
+
+def size(octets: float | None) -> str:
+    """Write a size in bytes as `412 B`, `2.1K`, `96M` or `2.1G`, by powers of 1,024."""
+    if octets is None:
+        return UNKNOWN
+    if octets < _KIB:
+        return f"{octets:.0f} B"
+    for unit in "KMGT":
+        octets /= _KIB
+        if octets < 999.5 or unit == "T":
+            break
+    return f"{octets:.1f}{unit}".replace(".0", "") if octets < 9.95 else f"{octets:.0f}{unit}"
+
+
+def rate(number: float | None) -> str:
+    """Write a number per unit of time as `994`, `48.7k` or `1.2M`; zero is a dot, unknown an ellipsis."""
+    if number is None:
+        return UNKNOWN
+    if round(number) < 10_000:
+        return f"{round(number):,}" if round(number) else ZERO
+    return f"{number / 1_000:.1f}k" if number < 999_950 else f"{number / 1_000_000:.1f}M"
+
+
+def share(part: float | None) -> str:
+    """Write a part of 1 as `9%`."""
+    return UNKNOWN if part is None else f"{part:.0%}"

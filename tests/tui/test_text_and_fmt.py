@@ -81,3 +81,21 @@ def test_clock_is_utc_unless_asked() -> None:
 def test_core_loads_no_textual() -> None:
     code = "import sys, gqm_tui.core.fmt, gqm_tui.core.text; sys.exit('textual' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_moments_with_their_day() -> None:
+    assert fmt.stamp(43_203) == "01-01 12:00:03Z"
+    assert not fmt.stamp(43_203, local=True).endswith("Z")
+    assert fmt.stamp(None) == "…"
+
+
+def test_sizes() -> None:
+    sizes = (None, 0, 412, 1_023, 1_024, 2_150, 10_240, 100_663_296, 2_254_857_830, 1_048_575, 5 * 1_024**5)
+    shown = ["…", "0 B", "412 B", "1023 B", "1K", "2.1K", "10K", "96M", "2.1G", "1M", "5120T"]
+    assert [fmt.size(octets) for octets in sizes] == shown
+
+
+def test_rates_and_shares() -> None:
+    rates = (None, 0, 0.4, 994, 9_999.4, 14_230, 48_700, 1_240_000)
+    assert [fmt.rate(n) for n in rates] == ["…", "·", "·", "994", "9,999", "14.2k", "48.7k", "1.2M"]
+    assert [fmt.share(part) for part in (None, 0, 0.09, 1)] == ["…", "0%", "9%", "100%"]
