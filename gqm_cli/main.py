@@ -47,6 +47,8 @@ class Gqm(Program):
         Entry("init", "init:init", "Start", "Write a commented gqm.yaml to begin with"),
         Entry("check", "check:check", "Start", "Find every mistake in a configuration file"),
         Entry("run", "run:run", "Start", "Run jobs until a signal stops it"),
+        Entry("demo", "demo:demo", "Start", "Show a whole system at work, with made-up jobs"),
+        Entry("tui", "tui:tui", "Start", "Watch and operate it on the terminal"),
         Entry("enqueue", "enqueue:enqueue", "Jobs", "Enqueue a job"),
         Entry("queue", "", "Jobs", "List, pause, resume or empty queues", members=_QUEUE),
         Entry("job", "", "Jobs", "List, show, retry, cancel or delete jobs", members=_JOB),
