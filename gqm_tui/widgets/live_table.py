@@ -11,6 +11,7 @@ from textual.coordinate import Coordinate
 from textual.message import Message
 from textual.strip import Strip
 from textual.widgets import DataTable
+from textual.widgets.data_table import ColumnKey, RowKey
 
 from gqm_tui import keymap
 from gqm_tui.core.table import CellText, Column, Row, layout
@@ -122,14 +123,14 @@ class LiveTable(DataTable[Cell]):
         want = [row.key for row in rows]
         anchor, before, top = self.cursor_key, self._order, self.scroll_y
         with self.app.batch_update(), self.prevent(DataTable.RowHighlighted, DataTable.RowSelected):
-            changed = self._drop(set(want))
-            changed = self._write(rows) or changed
+            moved = self._drop(set(want))
+            moved = self._write(rows) or moved
             if self._order != want:
                 self._order = want
                 self._sort(want)
-                changed = True
+                moved = True
             self._place(anchor, before, self.cursor_row, top)
-        if changed:
+        if moved:
             self.refresh()
         if anchor != self.cursor_key:
             if anchor is not None:
@@ -149,7 +150,6 @@ class LiveTable(DataTable[Cell]):
         return bool(gone)
 
     def _write(self, rows: Sequence[Row]) -> bool:
-        changed = False
         fresh = [row for row in rows if row.key not in self._rows]
         for row in rows:
             shown = self._rows.get(row.key)
@@ -160,11 +160,17 @@ class LiveTable(DataTable[Cell]):
             for key in self.columns:
                 name = str(key.value)
                 if shown.cells.get(name) != row.cells.get(name):
-                    self.update_cell(row.key, name, self._cell(row, name))
+                    self._replace(row, name)
             self._rows[row.key] = row
-            changed = True
         self._add(fresh, rows)
-        return changed or bool(fresh)
+        return bool(fresh)
+
+    def _replace(self, row: Row, column: str) -> None:
+        # update_cell paints the whole table again; over a slow line only what changed may be sent.
+        row_key, column_key = RowKey(row.key), ColumnKey(column)
+        self._data[row_key][column_key] = self._cell(row, column)
+        self._update_count += 1
+        self.refresh_coordinate(self.get_cell_coordinate(row_key, column_key))
 
     def _add(self, fresh: Sequence[Row], rows: Sequence[Row]) -> None:
         for row in fresh:
