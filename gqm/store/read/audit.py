@@ -78,8 +78,8 @@ def list_audit(keys: Keys, wanted: AuditFilter, page: int = 1, limit: int = 20) 
     """
     if not 1 <= limit <= 100 or page < 1:
         raise InvalidQuery("limit must be 1 to 100, and page at least 1")
-    newest = "+" if wanted.until is None else str(int(wanted.until * 1000))
-    oldest = "-" if wanted.since is None else str(int(wanted.since * 1000))
+    newest = "+" if wanted.until is None else _stamp(wanted.until)
+    oldest = "-" if wanted.since is None else _stamp(wanted.since)
     found: list[AuditView] = []
     looked_at = 0
     truncated = False
@@ -124,3 +124,8 @@ def _view(entry: StoredAudit) -> AuditView:
         code=fields.get("code") or None,
         request_id=fields.get("request_id", ""),
     )
+
+
+def _stamp(at_s: float) -> str:
+    """Return the part of a stream's id that is a time; streams know none before 1970."""
+    return str(max(0, int(at_s * 1000)))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -52,42 +53,47 @@ class FailedGroup(View, frozen=True, kw_only=True):
     """The newest of them."""
 
 
-class _Group:
-    """A group while jobs are being put into it."""
+class _Failure(NamedTuple):
+    """A job that failed, and when."""
 
-    def __init__(self, error: str, newest: Hit, failed_s: float) -> None:
-        self.error = error
-        self.sample_id = newest.id
-        self.count = 0
-        self.first = self.last = failed_s
-        self.hour = [0] * STEPS
-        self.types: dict[str, int] = {}
-        self.queues: dict[str, int] = {}
+    at: float
+    hit: Hit
 
-    def add(self, failed_s: float, now_s: float, job_type: str, queue: str) -> None:
-        self.count += 1
-        self.first, self.last = min(self.first, failed_s), max(self.last, failed_s)
-        age = int(max(0.0, now_s - failed_s)) // STEP_S
-        if age < STEPS:
-            self.hour[STEPS - 1 - age] += 1
-        self.types[job_type] = self.types.get(job_type, 0) + 1
-        self.queues[queue] = self.queues.get(queue, 0) + 1
 
-    def view(self) -> FailedGroup:
+class _Group(NamedTuple):
+    """Failures of one kind, the newest first."""
+
+    template: str
+    failures: list[_Failure]
+
+    def hour(self, now_s: float) -> list[int]:
+        """Return how many there were in each 5 minutes of the last hour, oldest first."""
+        counts = [0] * STEPS
+        for failure in self.failures:
+            step = int(max(0.0, now_s - failure.at)) // STEP_S
+            if step >= STEPS:
+                break
+            counts[STEPS - 1 - step] += 1
+        return counts
+
+    def view(self, match: Match, now_s: float) -> FailedGroup:
+        newest, hour = self.failures[0], self.hour(now_s)
+        types = Counter(_text(match.value(hit.values, "type")) for _, hit in self.failures)
+        queues = Counter(_text(hit.values[1]) or "default" for _, hit in self.failures)
         return FailedGroup(
-            fingerprint=fingerprint(self.error),
-            error=template(self.error),
-            error_type=error_type(template(self.error)) or "",
-            count=self.count,
-            recent_5m=self.hour[-1],
-            hour=self.hour,
-            first=int(self.first),
-            last=int(self.last),
-            types=_most(self.types),
-            types_total=len(self.types),
-            queues=_most(self.queues),
-            queues_total=len(self.queues),
-            sample_id=self.sample_id,
+            fingerprint=fingerprint(_error(newest.hit, match)),
+            error=self.template,
+            error_type=error_type(self.template) or "",
+            count=len(self.failures),
+            recent_5m=hour[-1],
+            hour=hour,
+            first=int(self.failures[-1].at),
+            last=int(newest.at),
+            types=_most(types),
+            types_total=len(types),
+            queues=_most(queues),
+            queues_total=len(queues),
+            sample_id=newest.hit.id,
         )
 
 
@@ -107,10 +113,10 @@ def list_failed_groups(keys: Keys, wanted: JobFilter, window: Window) -> Plan[Pa
     budget = Budget()
     hits, truncated = yield from _read(keys, wanted, match, budget)
     now_s = yield from ask(server_time(keys))
-    groups = _groups(hits, wanted, match, now_s)
-    ordered = sorted(groups, key=_sort_key(window.sort), reverse=window.order == "desc")
+    groups = _groups(hits, wanted, match)
+    ordered = sorted(groups, key=_sort_key(window.sort, now_s), reverse=window.order == "desc")
     return Page(
-        items=ordered[window.start : window.end],
+        items=[group.view(match, now_s) for group in ordered[window.start : window.end]],
         page=window.page,
         limit=window.limit,
         total=len(ordered),
@@ -141,17 +147,18 @@ def _read(keys: Keys, wanted: JobFilter, match: Match, budget: Budget) -> Plan[t
     return hits, truncated
 
 
-def _groups(hits: Sequence[Hit], wanted: JobFilter, match: Match, now_s: float) -> list[FailedGroup]:
+def _groups(hits: Sequence[Hit], wanted: JobFilter, match: Match) -> list[_Group]:
     window = Match(wanted)
-    groups: dict[str, _Group] = {}
-    for hit in sorted(hits, key=lambda hit: _failed_s(hit, match), reverse=True):
-        failed_s = _failed_s(hit, match)
-        if not window.time_fits(failed_s):
-            continue
-        error = _text(match.value(hit.values, "error"))
-        group = groups.setdefault(template(error), _Group(error, hit, failed_s))
-        group.add(failed_s, now_s, _text(match.value(hit.values, "type")), _text(hit.values[1]) or "default")
-    return [group.view() for group in groups.values()]
+    found = [_Failure(_failed_s(hit, match), hit) for hit in hits]
+    groups: dict[str, list[_Failure]] = {}
+    for failure in sorted(found, key=lambda item: item.at, reverse=True):
+        if window.time_fits(failure.at):
+            groups.setdefault(template(_error(failure.hit, match)), []).append(failure)
+    return [_Group(kind, failures) for kind, failures in groups.items()]
+
+
+def _error(hit: Hit, match: Match) -> str:
+    return _text(match.value(hit.values, "error"))
 
 
 def _failed_s(hit: Hit, match: Match) -> float:
@@ -160,11 +167,18 @@ def _failed_s(hit: Hit, match: Match) -> float:
     return hit.time_s
 
 
-def _sort_key(name: str) -> Callable[[FailedGroup], tuple[int, int, str]]:
-    return lambda group: (getattr(group, name), group.last, group.fingerprint)
+def _sort_key(name: str, now_s: float) -> Callable[[_Group], tuple[float, float, str]]:
+    values: dict[str, Callable[[_Group], float]] = {
+        "count": lambda group: len(group.failures),
+        "last": lambda group: group.failures[0].at,
+        "first": lambda group: group.failures[-1].at,
+        "recent_5m": lambda group: group.hour(now_s)[-1],
+    }
+    value = values[name]
+    return lambda group: (value(group), group.failures[0].at, group.template)
 
 
-def _most(counts: dict[str, int]) -> list[str]:
+def _most(counts: Counter[str]) -> list[str]:
     return sorted(counts, key=lambda name: (-counts[name], name))[:MAX_SHOWN]
 
 

@@ -71,7 +71,7 @@ def moment(value: str, now_s: float) -> float:
     """
     relative = _RELATIVE.fullmatch(value)
     if relative:
-        return max(0.0, now_s - int(relative[1]) * _UNIT_S[relative[2]])  # nothing is older than the epoch
+        return now_s - int(relative[1]) * _UNIT_S[relative[2]]
     if re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,9})?", value):
         return float(value)
     raise InvalidQuery(f"{value!r} is no time; give unix seconds, or -15m, -24h, -7d before now")
@@ -83,7 +83,6 @@ _UUID = r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 _ID = re.compile(rf"(?<![0-9A-Za-z])(?:0x)?(?:{_UUID}|[0-9A-Fa-f]{{8,}})(?![0-9A-Za-z])")
 _QUOTED = re.compile(r"(?<!\w)(?:'[^']*'|\"[^\"]*\"|`[^`]*`)(?!\w)")
 _DIGITS = re.compile(r"[0-9]+")
-_SPACES = re.compile(r"\s+")
 MAX_TEMPLATE = 300
 
 
@@ -94,9 +93,9 @@ def template(error: str) -> str:
     It is the first line, with ids, quoted texts and numbers replaced.
     """
     line = error.strip().partition("\n")[0][:MAX_TEMPLATE]
-    for pattern, name in ((_ID, "<id>"), (_QUOTED, "<s>"), (_DIGITS, "<n>"), (_SPACES, " ")):
+    for pattern, name in ((_ID, "<id>"), (_QUOTED, "<s>"), (_DIGITS, "<n>")):
         line = pattern.sub(name, line)
-    return line.strip()
+    return " ".join(line.split())
 
 
 @functools.lru_cache(maxsize=4096)
