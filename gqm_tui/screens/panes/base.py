@@ -170,31 +170,27 @@ class Pane(Vertical):
         """Write the ages anew."""
         self.paint()
 
+    def refusal(self, key: keymap.Key) -> str | None:
+        """Why a key that changes something does nothing now, or None; panes add their own reasons."""
+        return self.gqm.locked
+
     def on_key(self, event: events.Key) -> None:
         """Say why a key that changes something does nothing."""
-        reason = self.gqm.locked
-        if reason is None:
-            return
         pressed = {event.key, event.character}
-        for scope in self.scopes:
-            for key in keymap.SCOPES[scope]:
-                if key.mutates and pressed & set(self.gqm.keys_of(key.id)):
-                    event.stop()
-                    self.app.notify(reason, severity="warning", markup=False)
-                    return
+        for key in self._mutating():
+            if pressed & set(self.gqm.keys_of(key.id)) and (reason := self.refusal(key)) is not None:
+                event.stop()
+                self.app.notify(reason, severity="warning", markup=False)
+                return
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Hide what the role may not do."""
-        return not (action in self._mutating() and self.gqm.locked is not None)
+        """Hide what the role may not do, and what the state of the row forbids."""
+        keys = [key for key in self._mutating() if key.action.partition("(")[0] == action]
+        return all(self.refusal(key) is None for key in keys)
 
     @classmethod
-    def _mutating(cls) -> frozenset[str]:
-        return frozenset(
-            key.action.partition("(")[0]
-            for scope in cls.scopes
-            for key in keymap.SCOPES[scope]
-            if key.mutates
-        )
+    def _mutating(cls) -> tuple[keymap.Key, ...]:
+        return tuple(key for scope in cls.scopes for key in keymap.SCOPES[scope] if key.mutates)
 
     def tone(self, tone: Tone) -> Style:
         """The style of a tone under the present theme."""

@@ -9,13 +9,15 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
+from textual.widget import Widget
 from textual.widgets import DataTable, Static
 
 from gqm_tui import keymap
-from gqm_tui.core import fmt, query
+from gqm_tui.core import query
 from gqm_tui.core.fields import FIELDS, TableFields
 from gqm_tui.core.store import PaneState
 from gqm_tui.core.table import CellText, Column, Row, Sort, Tone, ordered
+from gqm_tui.core.text import fit
 from gqm_tui.screens.panes.base import Pane, reason
 from gqm_tui.widgets.filter_bar import FilterBar
 from gqm_tui.widgets.line import Line
@@ -93,6 +95,14 @@ class TablePane(Pane):
         """What an empty table says: a sentence with a fact, and what would fill it."""
         return f"No {self.awaited}.", ""
 
+    def head_lines(self) -> Iterable[Widget]:
+        """Lines between the title and the table."""
+        return ()
+
+    def whole(self, total: int) -> int | None:
+        """How many rows there are without a filter; None when nobody knows."""
+        return None if self.paged and self.filter.terms else total
+
     def strip(self, row: Row | None) -> Text | None:
         """A few lines about the row under the cursor, or None."""
         return None
@@ -112,6 +122,7 @@ class TablePane(Pane):
         with self._head:
             yield self._title
             yield self._bar
+        yield from self.head_lines()
         with Vertical(classes="table-area"):
             yield self.table
             yield self._state
@@ -120,7 +131,7 @@ class TablePane(Pane):
     def on_mount(self) -> None:
         """Take the sort that was last used here."""
         saved = self.gqm.saved_sort(self.name_of_view)
-        if saved is not None and any(column.key == saved.column and column.sort for column in self.columns()):
+        if saved is not None and saved.column in self.sortable:
             self.sort = saved
 
     def focus_main(self) -> None:
@@ -195,7 +206,9 @@ class TablePane(Pane):
             case PaneState.EMPTY | PaneState.LIVE | PaneState.FROZEN:
                 self._state.show(*self.empty_text())
             case PaneState.FILTERED_EMPTY:
-                self._state.show(f"0 of {fmt.count(total)} match {self.filter_text}", "esc clears the filter")
+                whole = self.whole(total)
+                told = "none match" if whole is None else f"0 of {whole:,} match"
+                self._state.show(f"{told} {fit(self.filter_text, 60)}", "esc clears the filter")
             case PaneState.DOWN | PaneState.STALE | PaneState.PARTIAL if error is not None:
                 self._state.show(error.sentence, "Trying again; F5 tries now.", "error")
             case PaneState.UNAUTHORIZED if error is not None:
@@ -290,7 +303,7 @@ class TablePane(Pane):
 
     def action_sort_next(self) -> None:
         """Sort by the next column that can be sorted by."""
-        names = [column.key for column in self.columns() if column.sort]
+        names = self.sortable
         if not names:
             return
         at = names.index(self.sort.column) if self.sort.column in names else -1
@@ -300,10 +313,18 @@ class TablePane(Pane):
         """Turn the sort around."""
         self._set_sort(Sort(self.sort.column, not self.sort.descending))
 
+    @property
+    def sortable(self) -> list[str]:
+        """What the table can be sorted by: its first order, if that is no column, and columns that sort."""
+        columns = [column.key for column in self.columns() if column.sort]
+        first = self.default_sort.column
+        return columns if not first or first in columns else [first, *columns]
+
     def _sort_by(self, name: str) -> None:
-        column = next((item for item in self.columns() if item.key == name and item.sort), None)
-        if column is not None:
-            self._set_sort(Sort(name, column.right))
+        if name not in self.sortable:
+            return
+        column = next((item for item in self.columns() if item.key == name), None)
+        self._set_sort(self.default_sort if column is None else Sort(name, column.right))
 
     def _set_sort(self, sort: Sort) -> None:
         self.sort = sort
