@@ -122,6 +122,7 @@ class EventLines:
         self._rest = b""
         self._name = ""
         self._data: list[bytes] = []
+        self._size = 0
 
     def feed(self, piece: bytes) -> Iterator[tuple[str, bytes]]:
         """Yield name and data of each event that a piece completes. Raises `ApiError` for an endless one."""
@@ -131,9 +132,9 @@ class EventLines:
                 self._take(line)
             elif self._data:
                 name, data = self._name, b"\n".join(self._data)
-                self._name, self._data = "", []
+                self._name, self._data, self._size = "", [], 0
                 yield name, data
-        if len(self._rest) + sum(map(len, self._data)) > MAX_PIECE:
+        if len(self._rest) + self._size > MAX_PIECE:
             raise ApiError(Kind.PROTOCOL, text="the event stream sends one event without an end")
 
     def _take(self, line: bytes) -> None:
@@ -143,3 +144,4 @@ class EventLines:
             self._name = value.decode("utf-8", "replace")
         elif field == b"data":
             self._data.append(value)
+            self._size += len(value)

@@ -15,6 +15,7 @@ BACK_OFF_S = (1.0, 2.0, 4.0, 8.0, 15.0)
 SPREAD = 0.2
 """Back-off is spread by a fifth either way, so that many screens do not come back as one."""
 LEAST_PAUSE_S = 0.05
+SETTLE_S = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,8 @@ class Poller:
     def put(self, spec: PartSpec) -> None:
         """Add a part to the view, or replace the one of that name if it asks for something else.
 
-        A replaced part is empty at once, so that one object never shows under another's name.
+        A replaced part is empty at once, so that one object never shows under another's name, and is asked
+        for after a moment: a cursor that runs down a list asks for the row where it stops.
         """
         view, slot = self._view, self._slots.get(spec.name)
         if view is None:
@@ -111,7 +113,7 @@ class Poller:
             if slot.spec.asked == spec.asked:
                 return
             self._remove(spec.name)
-        self._add(view, spec)
+        self._add(view, spec, 0.0 if slot is None else SETTLE_S)
         self._changed.set()
 
     def drop(self, name: str) -> None:
@@ -151,9 +153,9 @@ class Poller:
 
     # -- inside
 
-    def _add(self, view: View, spec: PartSpec) -> None:
+    def _add(self, view: View, spec: PartSpec, after: float = 0.0) -> None:
         view.add(spec.name, spec.type, spec.asked)
-        self._slots[spec.name] = _Slot(spec, self._clock.monotonic())
+        self._slots[spec.name] = _Slot(spec, self._clock.monotonic() + after)
 
     def _remove(self, name: str) -> None:
         slot = self._slots.pop(name)

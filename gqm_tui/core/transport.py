@@ -194,7 +194,10 @@ def _told(request: httpx.Request, silent: str) -> Iterator[None]:
         raise ApiError(Kind.TIMEOUT, text=f"{where}: {silent}") from exc
     except httpx.ConnectError as exc:
         raise _unconnected(where, exc) from exc
-    except (httpx.NetworkError, httpx.RemoteProtocolError, httpx.ProxyError) as exc:
+    except httpx.RemoteProtocolError as exc:
+        text = f"{where}: cut short, or no HTTP: {exc}"
+        raise ApiError(Kind.REFUSED, text=text, sent=True) from exc
+    except (httpx.NetworkError, httpx.ProxyError) as exc:
         raise ApiError(Kind.REFUSED, text=f"{where}: the connection was cut", sent=True) from exc
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as exc:
         raise ApiError(Kind.PROTOCOL, text=f"{where}: {exc}") from exc
