@@ -1,0 +1,64 @@
+"""Fixtures of the dashboard tests: one browser per process, shops with jobs, visits that may not go wrong."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.api.support import SIGN_IN
+from tests.dashboard.browser import Visit
+from tests.dashboard.seed import Engine, shop
+
+CHROMIUM = "/usr/bin/chromium"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The browser of this process; without one the tests are skipped, in CI they fail."""
+    with sync_playwright() as playwright:
+        path = CHROMIUM if Path(CHROMIUM).exists() else playwright.chromium.executable_path
+        if not Path(path).exists():
+            if os.environ.get("CI"):
+                pytest.fail("there is no Chromium, and CI must test the dashboard")
+            pytest.skip("there is no Chromium")
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def open_shop(redis_socket: str) -> Iterator[Engine]:
+    """A shop without sign-in that tests only look at."""
+    with shop(redis_socket, "t-shop:") as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def guarded_shop(redis_socket: str) -> Iterator[Engine]:
+    """A shop with users that tests only look at: ana is admin, vic is viewer."""
+    with shop(redis_socket, "t-guarded:", **SIGN_IN) as engine:
+        yield engine
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Callable[..., Visit]]:
+    """Opens browsers of people: ``visit(engine)``; at the end no page may have complained of anything."""
+    visits: list[Visit] = []
+
+    def open_(engine: Engine | int, **options: Any) -> Visit:
+        visits.append(Visit(browser, engine if isinstance(engine, int) else engine.port, **options))
+        return visits[-1]
+
+    yield open_
+    complaints = [line for each in visits for line in each.complaints]
+    for each in visits:
+        each.close()
+    assert not complaints, complaints
+
+
+__all__ = ["Page"]
