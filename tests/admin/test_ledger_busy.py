@@ -1,0 +1,99 @@
+"""The ledger beside servers at work: jobs that move while it reads are no findings."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+import gqm
+from gqm.admin.ledger import examine
+from gqm.store.plan import follow
+from gqm.store.read.ledger import Bounds, collect
+from gqm.store.sync import Store
+from tests.engine.running import running
+from tests.support.keyspace import Keyspace
+from tests.support.wait import eventually
+
+
+@pytest.fixture
+def server(redis_socket: str, prefix: str) -> gqm.Server:
+    """A server whose jobs end in all ways, soon expire, and wait for each other."""
+    server = gqm.Server(
+        f"unix:{redis_socket}", prefix=prefix, poll_interval=0.05, shutdown_timeout=5, result_ttl=1
+    )
+    failed: set[str] = set()
+
+    def fail_once(job: gqm.Job) -> None:
+        if job.id not in failed:
+            failed.add(job.id)
+            raise gqm.Retry(0.05)
+
+    def fail(job: gqm.Job) -> None:
+        raise gqm.SkipRetry("no")
+
+    async def plain(job: gqm.Job) -> None:
+        return None
+
+    server.handle("plain", plain)
+    server.handle("once", fail_once)
+    server.handle("never", fail)
+    server.pool("p", ["*"], queues=["default", "mail"], concurrency=16)
+    return server
+
+
+def produce(client: gqm.Client, stop: threading.Event) -> None:
+    n = 0
+    while not stop.is_set():
+        n += 1
+        for queue in ("default", "mail"):
+            client.enqueue_batch([("plain", {"n": n})] * 20)
+            parent = client.enqueue("plain" if n % 3 else "never", queue=queue)
+            child = client.enqueue("plain", depends_on=[parent.id], queue=queue)
+            client.enqueue("once", depends_on=[parent.id, child.id], allow_failure=True, queue=queue)
+            client.enqueue_in("plain", None, 0.05, queue=queue)
+            client.enqueue("once", queue=queue)
+        stop.wait(0.005)
+
+
+@pytest.fixture
+def traffic(redis_socket: str, prefix: str) -> Iterator[Callable[[], None]]:
+    """Starts producers; they end with the test."""
+    stop = threading.Event()
+    threads: list[threading.Thread] = []
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            with gqm.Client(f"unix:{redis_socket}", prefix=prefix) as client:
+                produce(client, stop)
+        except BaseException as exc:  # noqa: BLE001 - raised in the test's thread
+            errors.append(exc)
+
+    def start() -> None:
+        threads.extend(threading.Thread(target=work) for _ in range(2))
+        for thread in threads:
+            thread.start()
+
+    yield start
+    stop.set()
+    for thread in threads:
+        thread.join(10)
+    assert not errors
+
+
+def test_a_busy_healthy_key_space_has_no_finding(
+    space: Keyspace, server: gqm.Server, traffic: Callable[[], None], store: Store
+) -> None:
+    with running(server):
+        traffic()
+        eventually(lambda: int(space.raw.get(space.keys.total("default", "processed")) or 0) > 500, 30)
+        suspected = 0
+        for _ in range(8):
+            suspected += bool(follow(store, collect(store.keys, Bounds())))
+            census = examine(store, settle_s=0)
+            assert census.findings == []
+            assert census.complete
+            assert census.jobs > 100
+        assert suspected, "nothing moved while it was read: this test proves nothing"
