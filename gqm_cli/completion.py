@@ -95,6 +95,13 @@ def states(ctx: typer.Context, incomplete: str) -> list[str]:
     return [state.value for state in Status if state.value.startswith(incomplete)]
 
 
+def tabs(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Return the tabs of the terminal UI."""
+    from gqm_tui.core.config import TABS
+
+    return [name for name in TABS if name.startswith(incomplete)]
+
+
 def _words(ctx: typer.Context, incomplete: str, names: Callable[[Config], Iterable[str]]) -> list[str]:
     from gqm.config import load_config
     from gqm.errors import ConfigError

@@ -40,6 +40,14 @@ class WrongUse(CommandFailed):
         super().__init__(text, status=USAGE, code="USAGE")
 
 
+class SettingsBroken(CommandFailed):
+    """A file of settings that is not ``gqm.yaml`` cannot be used; ``lines`` has one for each problem."""
+
+    def __init__(self, lines: tuple[str, ...]) -> None:
+        super().__init__("; ".join(lines), status=CONFIG, code="CONFIG_INVALID")
+        self.lines = lines
+
+
 @dataclass(slots=True)
 class Session:
     """What one call of ``gqm`` was asked for apart from its command."""
@@ -116,6 +124,8 @@ def explain(exc: Exception) -> Explanation:
     """Return how a failure is told."""
     from gqm.errors import ConfigError, StartFailed
 
+    if isinstance(exc, SettingsBroken):
+        return Explanation(exc.status, exc.code, tuple(printable(line) for line in exc.lines))
     if isinstance(exc, CommandFailed):
         return _one_line(exc.status, exc.code, str(exc))
     if isinstance(exc, StartFailed):

@@ -6,6 +6,8 @@ import contextvars
 import json
 import logging
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from io import StringIO
 
@@ -156,3 +158,42 @@ def test_what_a_worker_process_logs_keeps_its_traceback(
     )
     made = record("went wrong", name="myapp", exc_text="Traceback:\nValueError: x\x1b[2J")
     assert text(made).splitlines()[1:] == ["    Traceback:", "    ValueError: x\\x1b[2J"]
+
+
+def unprotected(form: str, *lines: str) -> subprocess.CompletedProcess[str]:
+    """What a process says that logs errors only and meets two unprotected servers, one of them twice."""
+    program = "\n".join(
+        (
+            "from gqm_cli.logs import set_up",
+            "from gqm.protection import warn_unprotected, acknowledge_unprotected_redis",
+            f"set_up('error', {form!r})",
+            *lines,
+            "for where in ('a:1', 'a:1', 'b:2'):",
+            "    warn_unprotected(where)",
+        )
+    )
+    return subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True
+    )
+
+
+def test_the_banner_about_an_unprotected_redis_cannot_be_hidden() -> None:
+    err = unprotected("text").stderr
+    assert (err.count("Redis at a:1 has no password"), err.count("Redis at b:2 has no password")) == (1, 1)
+    assert unprotected("text", "acknowledge_unprotected_redis()").stderr == ""
+
+
+def test_for_programs_the_banner_is_a_record() -> None:
+    done = unprotected("json")
+    first, second = (json.loads(line) for line in done.stderr.splitlines())
+    assert done.stdout == ""
+    assert first.pop("ts").endswith("Z")
+    assert first == {
+        "level": "warn",
+        "event": "unprotected_redis",
+        "redis": "a:1",
+        "msg": "Redis at a:1 has no password and is on another machine",
+        "fix": "set redis.password, or gqm.acknowledge_unprotected_redis()",
+    }
+    assert second["redis"] == "b:2"
+    assert unprotected("json", "acknowledge_unprotected_redis()").stderr == ""

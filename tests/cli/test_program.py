@@ -18,7 +18,9 @@ import pytest
 from gqm_cli import main
 from tests.cli.helpers import GQM, Gqm
 
-COMMANDS = [entry.name for entry in main.Gqm.entries]
+GROUPS = [entry.name for entry in main.Gqm.entries if entry.members]
+MEMBERS = [f"{entry.name} {item.name}" for entry in main.Gqm.entries for item in entry.members]
+COMMANDS = [*(entry.name for entry in main.Gqm.entries), *MEMBERS]
 SHOWN = [entry.name for entry in main.Gqm.entries if not entry.hidden]
 HEAVY = {"textual", "bcrypt", "httpx", "redis", "rich", "yaml", "pydantic", "asyncio"}
 
@@ -51,7 +53,9 @@ def test_help_fits_80_columns_and_explains_every_option(gqm: Gqm, command: str) 
 
 
 @pytest.mark.fault(13)
-@pytest.mark.parametrize("args", [["version"], ["--version"], *([name, "--version"] for name in COMMANDS)])
+@pytest.mark.parametrize(
+    "args", [["version"], ["--version"], *([*name.split(), "--version"] for name in COMMANDS)]
+)
 def test_version_is_one_plain_line(gqm: Gqm, args: list[str]) -> None:
     done = gqm(*args)
     assert (done.code, done.out, done.err) == (0, "gqm 1.0.0\n", "")
@@ -116,7 +120,8 @@ def test_each_kind_of_failure_has_its_exit_code(gqm: Gqm) -> None:
 
 @pytest.mark.fault(14)
 def test_the_commands_exist() -> None:
-    assert {"init", "check", "run", "enqueue", "version"} <= set(COMMANDS)
+    assert {"init", "check", "run", "enqueue", "tui", "version", *GROUPS} <= set(COMMANDS)
+    assert {"queue", "job", "cron", "dashboard"} <= set(GROUPS)
 
 
 def test_an_error_for_programs_is_a_document_besides_the_line(gqm: Gqm) -> None:
@@ -244,7 +249,7 @@ def loaded(*args: str) -> set[str]:
     return set(json.loads(done.stdout))
 
 
-@pytest.mark.parametrize("args", [["version"], ["--help"], *([name, "--help"] for name in COMMANDS)])
+@pytest.mark.parametrize("args", [["version"], ["--help"], *([*name.split(), "--help"] for name in COMMANDS)])
 def test_what_a_command_does_not_need_is_not_loaded(args: list[str]) -> None:
     assert HEAVY & loaded(*args) == set()
 
