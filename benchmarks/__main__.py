@@ -7,7 +7,7 @@ import importlib
 
 from benchmarks.harness import Figure, report
 
-NAMES = ("enqueue", "drain", "pickup")
+NAMES = ("enqueue", "drain", "pickup", "api", "tui")
 
 
 def main() -> None:

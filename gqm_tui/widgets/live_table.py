@@ -153,9 +153,7 @@ class LiveTable(DataTable[Cell]):
         fresh = [row for row in rows if row.key not in self._rows]
         for row in rows:
             shown = self._rows.get(row.key)
-            if shown is None or shown.cells == row.cells:
-                if shown is not None:
-                    self._rows[row.key] = row
+            if shown is None or shown is row:
                 continue
             for key in self.columns:
                 name = str(key.value)

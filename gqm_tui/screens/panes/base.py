@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gqm_tui.app import GqmApp
 
 NARROW_BELOW = 100
+FRESH_ENOUGH_S = 0.5
 
 
 class Pane(Vertical):
@@ -40,6 +41,7 @@ class Pane(Vertical):
         super().__init__(id=id)
         self._polling: Worker[None] | None = None
         self._poller: Poller | None = None
+        self._painted_at = float("-inf")
         self.view = View("", self.name_of_view)
 
     # What a pane says of itself.
@@ -150,13 +152,13 @@ class Pane(Vertical):
         """Paint the new data."""
         message.stop()
         self.gqm.saw(self)
-        self.paint()
+        self._repaint()
 
     def on_poll_failed(self, message: PollFailed) -> None:
         """Paint the state of an outage; the rows of before stay."""
         message.stop()
         self.gqm.saw(self)
-        self.paint()
+        self._repaint()
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """A polling loop that broke is told and started again; the screen never goes dark over it."""
@@ -167,7 +169,13 @@ class Pane(Vertical):
             self.set_timer(1.0, self.start)
 
     def on_ticked(self, message: Ticked) -> None:
-        """Write the ages anew."""
+        """Write the ages anew, unless a reply has just done so."""
+        message.stop()
+        if self.gqm.clock.monotonic() - self._painted_at >= FRESH_ENOUGH_S:
+            self._repaint()
+
+    def _repaint(self) -> None:
+        self._painted_at = self.gqm.clock.monotonic()
         self.paint()
 
     def refusal(self, key: keymap.Key) -> str | None:

@@ -33,6 +33,7 @@ COLUMNS = (
     Column("minutes", "15 MIN", 12, 6),
 )
 MINUTES = 15
+_Inputs = tuple[Queue, Sequence[float | None], tuple[int, int] | None, Signs, float, int]
 
 
 def rate(value: float | None) -> str:
@@ -132,6 +133,7 @@ class QueuesPane(TablePane):
         self._counts: dict[str, tuple[int, int]] = {}
         self._counted: dict[str, tuple[int, int]] = {}
         self._counted_at: float | None = None
+        self._made: dict[str, tuple[_Inputs, Row]] = {}
 
     @property
     def crumb(self) -> str:
@@ -164,8 +166,9 @@ class QueuesPane(TablePane):
         before = self._before(queues)
         signs, slo = self.gqm.signs, self.gqm.settings.slo_of
         cells = COLUMNS[-1].narrow if self.narrow else COLUMNS[-1].wide
-        return [
-            row(
+        made: dict[str, tuple[_Inputs, Row]] = {}
+        for queue in queues:
+            inputs = (
                 queue,
                 series.get(queue.name, ()),
                 before.get(queue.name),
@@ -173,8 +176,11 @@ class QueuesPane(TablePane):
                 slo(queue.name).oldest_s,
                 cells,
             )
-            for queue in queues
-        ]
+            known = self._made.get(queue.name)
+            # Most queues stand still from one second to the next; their rows are the same objects then.
+            made[queue.name] = known if known is not None and known[0] == inputs else (inputs, row(*inputs))
+        self._made = made
+        return [each for _, each in made.values()]
 
     def _series(self) -> Mapping[str, list[float | None]]:
         found = self.view.value("minutes", list[MinutesSeries]) or []
