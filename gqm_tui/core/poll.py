@@ -206,6 +206,7 @@ class Poller:
         if self._view is not view or view.tag != tag or self._slots.get(spec.name) is not slot:
             return
         now = self._clock.monotonic()
+        all_failed = False
         slot.task = None
         view.parts[spec.name].in_flight = False
         if error is None:
@@ -214,10 +215,10 @@ class Poller:
         else:
             was_good = view.parts[spec.name].error is None
             view.fail(spec.name, error)
-            self._after_failure(view, slot, error, was_good, now)
+            all_failed = self._after_failure(view, slot, error, was_good, now)
         self._changed.set()
         self._on_refreshed(tag, spec.name)
-        if error is not None and view.retry_at is not None:
+        if all_failed:
             self._on_failed(tag)
 
     def _after_success(self, view: View, slot: _Slot, began: float, now: float) -> None:
@@ -225,22 +226,25 @@ class Poller:
         slot.due = now if slot.again else max(now + LEAST_PAUSE_S, began + self._every(slot))
         slot.again = False
 
-    def _after_failure(self, view: View, slot: _Slot, error: ApiError, was_good: bool, now: float) -> None:
+    def _after_failure(self, view: View, slot: _Slot, error: ApiError, was_good: bool, now: float) -> bool:
+        """Plan the next try; tell whether it is the back-off after a round in which all failed."""
         slot.due = now + max(self._every(slot), error.retry_after or 0.0)
         if slot.again:
             slot.due, slot.again = now, False
         elif not any(other.task for other in self._slots.values()) and view.all_failed:
             self._back_off(view, now)
+            return True
         elif was_good and error.kind.is_away:
             # Is it this part, or the server? Asking for the others too tells soon.
             for other in self._slots.values():
                 if other is not slot:
                     other.due = now
+        return False
 
     def _back_off(self, view: View, now: float) -> None:
         level = min(view.fails, len(BACK_OFF_S) - 1)
-        asked = [error.retry_after for _, error in view.problems() if error.retry_after is not None]
-        delay = max(asked) if asked else BACK_OFF_S[level] * self._clock.jitter(SPREAD)
+        asked = max((error.retry_after or 0.0 for _, error in view.problems()), default=0.0)
+        delay = asked or BACK_OFF_S[level] * self._clock.jitter(SPREAD)
         view.fails += 1
         view.retry_at = now + delay
         for slot in self._slots.values():
