@@ -143,6 +143,7 @@ class HttpClient:
         self._silence_s = silence_s
         self._decoders: dict[object, msgspec.json.Decoder[object]] = {}
         self._opened: httpx.AsyncClient | None = None
+        self._closed = False
 
     @property
     def origin(self) -> str:
@@ -210,7 +211,8 @@ class HttpClient:
         self._decode(answer, raw, LoggedOut)
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections; every later call is refused."""
+        self._closed = True
         opened, self._opened = self._opened, None
         if opened is not None:
             await opened.aclose()
@@ -219,6 +221,8 @@ class HttpClient:
 
     @property
     def _http(self) -> httpx.AsyncClient:
+        if self._closed:
+            raise ApiError(Kind.REFUSED, text=f"{self.origin}: this context was left")
         if self._opened is None:
             self._opened = transport.open_client(self._base, self._tls)
         return self._opened

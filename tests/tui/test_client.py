@@ -479,6 +479,36 @@ def test_a_proxy_of_the_environment_is_asked_about_others(monkeypatch: pytest.Mo
     assert run(ask()) == "GET http://q.example/api/v1/stats HTTP/1.1"
 
 
+def test_requests_that_are_given_up_leave_their_connections_to_others() -> None:
+    async def act(client: HttpClient, server: Pretended) -> None:
+        for number in range(3 * transport.CONNECTIONS):
+            task = asyncio.create_task(client.get(path("stats"), None, Stats))
+            if number % 2:
+                await aeventually(lambda number=number: len(server.heads) > number // 2)  # type: ignore[misc]
+            task.cancel()
+            assert isinstance((await asyncio.gather(task, return_exceptions=True))[0], asyncio.CancelledError)
+        server.answers = [ok(stats())]
+        found = await asyncio.gather(*(client.get(path("stats"), None, Stats) for _ in range(20)))
+        assert len(found) == 20
+        assert len(server.open) <= transport.CONNECTIONS
+
+    talk(act, SILENCE)
+
+
+def test_leaving_a_context_ends_what_is_under_way_and_refuses_more() -> None:
+    async def act(client: HttpClient, server: Pretended) -> None:
+        task = asyncio.create_task(client.get(path("stats"), None, Stats))
+        await aeventually(lambda: server.heads)
+        await client.close()
+        assert (await failing(task)).kind is Kind.REFUSED
+        error = await get_failing(client, server)
+        assert (error.kind, error.outcome_unknown) == (Kind.REFUSED, False)
+        assert len(server.heads) == 1
+        await client.close()
+
+    talk(act, SILENCE)
+
+
 # -- signing in
 
 SIGNED = {"username": "ana", "role": "admin", "expires_at": 1_795_600_000}
