@@ -78,7 +78,7 @@ def fit_middle(text: str, cells: int) -> str:
         return clean
     if limit <= 1:
         return "…"[:limit]
-    head = (limit - 1) * 2 // 5
+    head = (limit - 1) // 2
     tail = _head(clean[::-1], limit - 1 - head)[::-1]
     return f"{_head(clean, head)}…{tail}"
 
