@@ -44,6 +44,7 @@ key (behind the prefix)               type    members                           
 ``keys:used``                         hash    API key name → JSON of its last use               never
 ``audit``                             stream  operator actions, about 10 000                    trimmed
 ``events:rate``                       int     messages published this second                    1 s
+``access:probe``                      any     made and removed by one script, to try commands   at once
 ``events``, ``control``               –       channels                                          –
 ====================================  ======  ================================================  =============
 
@@ -77,6 +78,7 @@ class Keys:
     """Key names under one prefix (given complete, as from `full_prefix`)."""
 
     __slots__ = (
+        "access_probe",
         "audit",
         "control",
         "cron_entries",
@@ -113,6 +115,7 @@ class Keys:
         self.cron_slots = prefix + "cron:slots"
         self.keys_used = prefix + "keys:used"
         self.audit = prefix + "audit"
+        self.access_probe = prefix + "access:probe"
         self.events = prefix + "events"
         self.events_rate = prefix + "events:rate"
         self.control = prefix + "control"
