@@ -107,7 +107,8 @@ def _text(value: str | int | float | Sequence[str]) -> str:
         return "true" if value else "false"
     if isinstance(value, float):
         return f"{value:.6f}".rstrip("0").rstrip(".")
-    return str(value) if isinstance(value, str | int) else ",".join(value)
+    text = str(value) if isinstance(value, str | int) else ",".join(value)
+    return text.encode("utf-8", "replace").decode()
 
 
 class _Envelope(msgspec.Struct, Generic[T]):
@@ -237,12 +238,7 @@ class HttpClient:
             headers["X-API-Key"] = self._key
         elif credential and self._cookie:
             headers["Cookie"] = self._cookie
-        content = None if body is None else msgspec.json.encode(body)
-        if content is not None:
-            headers["Content-Type"] = "application/json"
-        return self._http.build_request(
-            method, self._base.url(path), params=query(params), headers=headers, content=content
-        )
+        return transport.build(self._http, method, self._base.url(path), query(params), headers, body)
 
     async def _ask(
         self, method: str, path: str, params: Params | None, body: object, type: type[T], *, long: bool

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from http import HTTPStatus
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -28,6 +28,7 @@ CONNECTIONS = 8
 KEEP_ALIVE_S = 4.0
 """The server closes an idle connection after 5 s; reusing it later would be a race."""
 MAX_ANSWER = 64 * 1_048_576
+_EXAMPLE = ", like https://gqm.example:8080"
 
 
 class Base(NamedTuple):
@@ -45,9 +46,10 @@ class Base(NamedTuple):
             parts = urlsplit(url.strip())
             port = parts.port
         except ValueError as exc:
-            raise ApiError(Kind.PROTOCOL, text=f"{url}: {exc}") from exc
+            # Not its own words: they repeat the URL, which may hold a password.
+            raise ApiError(Kind.PROTOCOL, text=f"the URL has no proper host and port{_EXAMPLE}") from exc
         if problem := _unfit(parts):
-            raise ApiError(Kind.PROTOCOL, text=f"{problem}, like https://gqm.example:8080")
+            raise ApiError(Kind.PROTOCOL, text=f"{problem}{_EXAMPLE}")
         host = parts.hostname or ""
         shown = f"[{host}]" if ":" in host else host
         origin = f"{parts.scheme}://{shown}" + ("" if port is None else f":{port}")
@@ -121,23 +123,50 @@ def timeout(read_s: float) -> dict[str, float]:
 
 
 def open_client(base: Base, tls: Tls) -> httpx.AsyncClient:
-    """Return the connection pool of a context; no connection is made yet."""
+    """Return the connection pool of a context; no connection is made yet.
+
+    Raises `ApiError` for a proxy of the environment or a ca_file that cannot be used.
+    """
     import httpx
 
-    return httpx.AsyncClient(
-        verify=tls.context(base),
-        timeout=httpx.Timeout(READ_S, connect=CONNECT_S),
-        limits=httpx.Limits(
-            max_connections=CONNECTIONS,
-            max_keepalive_connections=CONNECTIONS,
-            keepalive_expiry=KEEP_ALIVE_S,
-        ),
-        follow_redirects=False,
-        trust_env=not base.is_loopback,
-        headers={"User-Agent": "gqm-tui"},
-        # The session is kept by its owner; a jar would file it by host alone, whatever the port.
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-    )
+    try:
+        return httpx.AsyncClient(
+            verify=tls.context(base),
+            timeout=httpx.Timeout(READ_S, connect=CONNECT_S),
+            limits=httpx.Limits(
+                max_connections=CONNECTIONS,
+                max_keepalive_connections=CONNECTIONS,
+                keepalive_expiry=KEEP_ALIVE_S,
+            ),
+            follow_redirects=False,
+            trust_env=not base.is_loopback,
+            headers={"User-Agent": "gqm-tui"},
+            # The session is kept by its owner; a jar would file it by host alone, whatever the port.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        )
+    except (ImportError, ValueError, httpx.InvalidURL) as exc:
+        raise ApiError(Kind.PROTOCOL, text=f"the proxy of the environment cannot be used: {exc}") from exc
+
+
+def build(
+    http: httpx.AsyncClient,
+    method: str,
+    url: str,
+    params: Mapping[str, str],
+    headers: Mapping[str, str],
+    body: object,
+) -> httpx.Request:
+    """Return a request; ``body`` goes as JSON unless it is ``None``. Raises `ApiError` for an unfit one."""
+    import httpx
+
+    try:
+        content = None if body is None else msgspec.json.encode(body)
+        more = {} if content is None else {"Content-Type": "application/json"}
+        return http.build_request(
+            method, url, params=dict(params), headers={**headers, **more}, content=content
+        )
+    except (httpx.InvalidURL, UnicodeEncodeError) as exc:
+        raise ApiError(Kind.PROTOCOL, text=f"this cannot be asked for: {exc}") from exc
 
 
 @asynccontextmanager

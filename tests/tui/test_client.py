@@ -1,92 +1,20 @@
-"""The API client: addresses, credentials, every failure as one kind of error, and the event stream."""
+"""The API client: what it asks, how it reads success and refusal, and who it speaks as."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
-import ssl
-import subprocess
-import sys
-from collections.abc import Awaitable, Callable
-from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 import pytest
 
-from gqm_tui.core import events, transport
+from gqm_tui.core import transport
 from gqm_tui.core.answers import JobDone, QueueDone, Switched
 from gqm_tui.core.client import HttpClient, Param, path
 from gqm_tui.core.errors import ApiError, Kind
 from gqm_tui.core.model import Job, Me, Queue, Stats
 from tests.support.tui import job, queue, stats
-from tests.support.tui_http import CUT, SILENCE, Pretended, answer, pretended
-from tests.support.wait import aeventually
-
-T = TypeVar("T")
-META = b'"meta":{"server_time":1795521603.25}'
-KEY = "k" * 40
-TOKEN = "0123456789abcdef" * 4
-
-
-def enveloped(data: object) -> bytes:
-    return b'{"data":' + msgspec.json.encode(data) + b"," + META + b"}"
-
-
-def ok(data: object, *headers: str) -> bytes:
-    return answer(enveloped(data), "200 OK", *headers)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])
-
-
-def run(work: Awaitable[T]) -> T:
-    async def limited() -> T:
-        return await asyncio.wait_for(work, 30)
-
-    return asyncio.run(limited())
-
-
-async def failing(work: Awaitable[object]) -> ApiError:
-    with pytest.raises(ApiError) as caught:
-        await work
-    return caught.value
-
-
-def talk(
-    work: Callable[[HttpClient, Pretended], Awaitable[T]],
-    *answers: bytes,
-    tls: ssl.SSLContext | None = None,
-    host: str = "127.0.0.1",
-    **options: object,
-) -> T:
-    """Let a client talk to a pretended server."""
-
-    async def both() -> T:
-        async with pretended(*answers, tls=tls) as server:
-            url = f"{'https' if tls else 'http'}://{host}:{server.port}"
-            client = HttpClient(url, **options)  # type: ignore[arg-type]  # any option of the test's choice
-            try:
-                return await work(client, server)
-            finally:
-                await client.close()
-
-    return run(both())
-
-
-async def get_stats(client: HttpClient, _: Pretended) -> Stats:
-    return (await client.get(path("stats"), None, Stats)).data
-
-
-async def get_failing(client: HttpClient, _: Pretended) -> ApiError:
-    return await failing(client.get(path("stats"), None, Stats))
-
-
-async def write_failing(client: HttpClient, _: Pretended) -> ApiError:
-    return await failing(client.send("POST", path("jobs", "a", "retry"), None, None, JobDone))
-
+from tests.support.tui_http import CUT, Pretended, answer, pretended
+from tests.tui.talking import KEY, META, TOKEN, enveloped, failing, get_failing, get_stats, ok, run, talk
 
 # -- what is asked
 
@@ -167,7 +95,17 @@ def test_plain_http_to_another_machine_is_known_as_insecure(url: str, origin: st
 
 @pytest.mark.parametrize(
     "url",
-    ["", "q.example:8080", "ftp://x", "http://", "http://x:port", "http://a:secret@x", "http://x/?a=secret"],
+    [
+        "",
+        "q.example:8080",
+        "ftp://x",
+        "http://",
+        "http://x:port",
+        "http://a:secret@x",
+        "http://a:secret@x:y",
+        "http://a:secret@[x",
+        "http://x/?a=secret",
+    ],
 )
 def test_an_unfit_url_is_refused_without_telling_what_may_be_a_password(url: str) -> None:
     with pytest.raises(ApiError) as refused:
@@ -343,172 +281,6 @@ def test_a_redirect_is_an_error_and_the_key_does_not_follow_it() -> None:
     run(ask())
 
 
-# -- no answer
-
-
-def test_a_closed_port_is_refused_and_nothing_was_sent() -> None:
-    async def ask() -> ApiError:
-        client = HttpClient(f"http://127.0.0.1:{free_port()}")
-        error = await failing(client.send("POST", path("jobs", "a", "retry"), None, None, JobDone))
-        await client.close()
-        return error
-
-    error = run(ask())
-    assert error.kind is Kind.REFUSED
-    assert error.sentence.endswith(": connection refused")
-    assert not error.outcome_unknown
-
-
-def test_a_name_with_several_closed_addresses_is_refused_in_words() -> None:
-    async def ask() -> ApiError:
-        client = HttpClient(f"http://localhost:{free_port()}")
-        error = await failing(client.get(path("stats"), None, Stats))
-        await client.close()
-        return error
-
-    assert run(ask()).sentence.endswith(": connection refused")
-
-
-def test_an_unknown_host_is_refused_in_words() -> None:
-    async def ask() -> ApiError:
-        client = HttpClient("http://nowhere.invalid")
-        error = await failing(client.get(path("stats"), None, Stats))
-        await client.close()
-        return error
-
-    error = run(ask())
-    assert error.kind is Kind.REFUSED
-    assert error.sentence.startswith("nowhere.invalid:80: ")
-    assert "httpx" not in error.sentence
-
-
-def test_a_connection_that_is_cut_leaves_a_write_uncertain_and_is_not_repeated() -> None:
-    async def act(client: HttpClient, server: Pretended) -> ApiError:
-        error = await write_failing(client, server)
-        assert len(server.heads) == 1
-        return error
-
-    for raw in (CUT, b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{" + CUT):
-        error = talk(act, raw)
-        assert error.kind is Kind.REFUSED
-        assert error.outcome_unknown
-
-
-@pytest.mark.parametrize("raw", [SILENCE, b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{" + SILENCE])
-def test_silence_is_a_timeout_that_leaves_a_write_uncertain(
-    raw: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(transport, "READ_S", 0.1)
-    error = talk(write_failing, raw)
-    assert error.kind is Kind.TIMEOUT
-    assert error.sentence.endswith("no answer in 0.1 s")
-    assert error.outcome_unknown
-
-
-def test_a_trickle_without_end_is_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "TOTAL_S", 0.2)
-    error = talk(get_failing, b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{" + SILENCE)
-    assert (error.kind, error.sentence) == (Kind.TIMEOUT, "the answer was not complete in 0.2 s")
-
-
-def test_a_long_call_waits_longer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "READ_S", 20.0)
-    monkeypatch.setattr(transport, "LONG_READ_S", 0.1)
-
-    async def act(client: HttpClient, _: Pretended) -> ApiError:
-        return await failing(
-            client.send("POST", path("jobs", "batch", "retry"), None, {}, JobDone, long=True)
-        )
-
-    assert talk(act, SILENCE).sentence.endswith("no answer in 0.1 s")
-
-
-def test_busy_connections_are_told_and_nothing_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "CONNECTIONS", 1)
-    monkeypatch.setattr(
-        transport,
-        "timeout",
-        lambda read_s: {"connect": 2.0, "read": read_s, "write": 5.0, "pool": 0.1},
-    )
-
-    async def act(client: HttpClient, server: Pretended) -> ApiError:
-        first = asyncio.create_task(client.get(path("stats"), None, Stats))
-        await aeventually(lambda: server.heads)
-        error = await write_failing(client, server)
-        first.cancel()
-        return error
-
-    error = talk(act, SILENCE)
-    assert (error.kind, error.outcome_unknown) == (Kind.TIMEOUT, False)
-
-
-def test_an_answer_that_is_no_http_is_told() -> None:
-    error = talk(get_failing, b"SSH-2.0-OpenSSH_9.6\r\n\r\n")
-    assert error.kind is Kind.REFUSED
-    assert "no HTTP: illegal status line" in error.sentence
-
-
-def test_a_read_only_context_sends_nothing() -> None:
-    async def act(client: HttpClient, server: Pretended) -> None:
-        error = await write_failing(client, server)
-        assert (error.kind, error.code) == (Kind.FORBIDDEN, "READ_ONLY")
-        assert server.heads == []
-        assert (await get_stats(client, server)).queues == 12
-
-    talk(act, ok(stats()), read_only=True)
-
-
-def test_proxies_of_the_environment_are_not_asked_about_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
-        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
-    assert talk(get_stats, ok(stats())).queues == 12
-
-
-def test_a_proxy_of_the_environment_is_asked_about_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("NO_PROXY", "no_proxy", "HTTP_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-
-    async def ask() -> str:
-        async with pretended(ok(stats())) as proxy:
-            monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
-            client = HttpClient("http://q.example")
-            await client.get(path("stats"), None, Stats)
-            await client.close()
-            return proxy.heads[0].splitlines()[0]
-
-    assert run(ask()) == "GET http://q.example/api/v1/stats HTTP/1.1"
-
-
-def test_requests_that_are_given_up_leave_their_connections_to_others() -> None:
-    async def act(client: HttpClient, server: Pretended) -> None:
-        for number in range(3 * transport.CONNECTIONS):
-            task = asyncio.create_task(client.get(path("stats"), None, Stats))
-            if number % 2:
-                await aeventually(lambda number=number: len(server.heads) > number // 2)  # type: ignore[misc]
-            task.cancel()
-            assert isinstance((await asyncio.gather(task, return_exceptions=True))[0], asyncio.CancelledError)
-        server.answers = [ok(stats())]
-        found = await asyncio.gather(*(client.get(path("stats"), None, Stats) for _ in range(20)))
-        assert len(found) == 20
-        assert len(server.open) <= transport.CONNECTIONS
-
-    talk(act, SILENCE)
-
-
-def test_leaving_a_context_ends_what_is_under_way_and_refuses_more() -> None:
-    async def act(client: HttpClient, server: Pretended) -> None:
-        task = asyncio.create_task(client.get(path("stats"), None, Stats))
-        await aeventually(lambda: server.heads)
-        await client.close()
-        assert (await failing(task)).kind is Kind.REFUSED
-        error = await get_failing(client, server)
-        assert (error.kind, error.outcome_unknown) == (Kind.REFUSED, False)
-        assert len(server.heads) == 1
-        await client.close()
-
-    talk(act, SILENCE)
-
-
 # -- signing in
 
 SIGNED = {"username": "ana", "role": "admin", "expires_at": 1_795_600_000}
@@ -564,203 +336,3 @@ def test_signing_in_without_a_session_is_told(cookie: str) -> None:
 
     error = talk(act, ok(SIGNED, f"Set-Cookie: {cookie}"))
     assert (error.kind, error.sentence) == (Kind.PROTOCOL, "the server signed in, but sent no session")
-
-
-# -- TLS
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the certificate of 127.0.0.1 and, as other.pem, one of a stranger."""
-    folder = tmp_path_factory.mktemp("tls")
-    for name in ("own", "other"):
-        made = ["-keyout", f"{name}.key", "-out", f"{name}.pem", "-days", "2", "-subj", f"/CN={name}"]
-        command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *made]
-        command += ["-addext", "subjectAltName=IP:127.0.0.1"]
-        subprocess.run(command, cwd=folder, check=True, capture_output=True)
-    return folder
-
-
-def server_tls(folder: Path) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "own.pem", folder / "own.key")
-    return context
-
-
-def test_a_private_authority_is_believed_when_it_is_named(certificate: Path) -> None:
-    tls = server_tls(certificate)
-    assert talk(get_stats, ok(stats()), tls=tls, ca_file=str(certificate / "own.pem")).queues == 12
-    assert talk(get_stats, ok(stats()), tls=tls, insecure=True).queues == 12
-
-
-def test_a_strange_certificate_is_a_tls_error(certificate: Path) -> None:
-    tls = server_tls(certificate)
-    for options in ({}, {"ca_file": str(certificate / "other.pem")}):
-        error = talk(get_failing, ok(stats()), tls=tls, api_key=KEY, **options)
-        assert error.kind is Kind.TLS
-        assert "certificate refused: self-signed certificate" in error.sentence
-
-
-def test_plain_http_behind_https_is_a_tls_error() -> None:
-    async def talk_first(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(answer(b"x", "400 Bad Request"))
-        writer.close()
-
-    async def ask() -> ApiError:
-        server = await asyncio.start_server(talk_first, "127.0.0.1", 0)
-        client = HttpClient(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}", insecure=True)
-        error = await failing(client.get(path("stats"), None, Stats))
-        await client.close()
-        server.close()
-        return error
-
-    error = run(ask())
-    assert error.kind is Kind.TLS
-    assert error.sentence.endswith("no TLS: wrong version number")
-
-
-def test_an_authority_that_cannot_be_read_is_a_tls_error(tmp_path: Path) -> None:
-    (tmp_path / "broken.pem").write_text("no certificate")
-    for name, words in (("missing.pem", "no such file"), ("broken.pem", "")):
-        client = HttpClient("https://127.0.0.1:1", ca_file=str(tmp_path / name))
-        error = run(failing(client.get(path("stats"), None, Stats)))
-        assert error.kind is Kind.TLS
-        assert name in error.sentence
-        assert words in error.sentence
-
-
-# -- events
-
-
-def stream(*lines: str) -> bytes:
-    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
-    return head + "".join(lines).encode()
-
-
-HELLO = 'retry: 3000\n\nid: 1\nevent: hello\ndata: {"server_time":5.5,"version":"1.0.0"}\n\n'
-BYE = 'id: 9\nevent: bye\ndata: {"reason":"shutdown"}\n\n'
-
-
-async def collect(client: HttpClient, into: list[events.Event]) -> ApiError | None:
-    try:
-        async for event in client.events({"queue": ["a", "b"]}):
-            into.append(event)
-    except ApiError as exc:
-        return exc
-    return None
-
-
-def test_events_come_as_values_and_unknown_ones_are_passed_over() -> None:
-    job_line = (
-        'id: 2\r\nevent: job\r\ndata: {"ts":1.5,"job_id":"x","queue":"a","from":"ready","to":"retry",'
-        '"error":"a\u2028b\u0085c"}\r\n\r\n'
-    )
-
-    async def follow(client: HttpClient, server: Pretended) -> list[events.Event]:
-        seen: list[events.Event] = []
-        assert await collect(client, seen) is None
-        assert server.heads[0].startswith("GET /api/v1/events?queue=a%2Cb ")
-        assert server.field("X-API-Key") == KEY
-        return seen
-
-    seen = talk(
-        follow,
-        stream(HELLO, ":\n\n", job_line, "event: novel\ndata: {}\n\n", BYE) + SILENCE,
-        api_key=KEY,
-    )
-    assert seen == [
-        events.Hello(server_time=5.5, version="1.0.0"),
-        events.JobEvent(ts=1.5, job_id="x", queue="a", was="ready", to="retry", error="a\u2028b\u0085c"),
-        events.Bye(reason="shutdown"),
-    ]
-
-
-def test_a_silent_stream_is_lost() -> None:
-    async def follow(client: HttpClient, _: Pretended) -> ApiError | None:
-        seen: list[events.Event] = []
-        error = await collect(client, seen)
-        assert len(seen) == 1
-        return error
-
-    error = talk(follow, stream(HELLO) + SILENCE, silence_s=0.1)
-    assert error is not None
-    assert error.kind is Kind.TIMEOUT
-    assert error.sentence.endswith("no event for 0.1 s")
-
-
-def test_a_stream_that_ends_without_a_word_is_lost() -> None:
-    async def follow(client: HttpClient, _: Pretended) -> ApiError | None:
-        return await collect(client, [])
-
-    error = talk(follow, stream(HELLO) + CUT)
-    assert error is not None
-    assert (error.kind, error.sentence) == (Kind.REFUSED, "the event stream was cut")
-
-
-def test_a_refused_stream_is_told_by_its_code() -> None:
-    async def follow(client: HttpClient, _: Pretended) -> ApiError | None:
-        return await collect(client, [])
-
-    body = b'{"error":"there are 16 event streams already","code":"SERVER_BUSY"}'
-    error = talk(follow, answer(body, "503 Service Unavailable", "Retry-After: 1"))
-    assert error is not None
-    assert (error.kind, error.code, error.retry_after) == (Kind.UNAVAILABLE, "SERVER_BUSY", 1.0)
-
-
-def test_leaving_a_stream_frees_its_connection() -> None:
-    async def follow(client: HttpClient, server: Pretended) -> None:
-        found = client.events()
-        assert isinstance(await anext(found), events.Hello)
-        await found.aclose()
-        await aeventually(lambda: not server.open)
-
-    talk(follow, stream(HELLO) + SILENCE)
-
-
-def test_a_wrong_event_is_named() -> None:
-    with pytest.raises(ApiError, match=r"event job: .*missing required field"):
-        events.decode_event("job", b"{}")
-    with pytest.raises(ApiError, match="event stats: "):
-        events.decode_event("stats", b"\xff")
-    assert events.decode_event("novel", b"\xff") is None
-
-
-@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-def test_events_are_cut_the_same_wherever_their_pieces_end(end: str) -> None:
-    text = "data: a\nevent: one\ndata: b\n\n:x\n\nevent: two\n\nevent: three\ndata:c\nid: 7\n\nx"
-    raw = text.replace("\n", end).encode()
-    for size in (1, 2, 3, 7, len(raw)):
-        lines = events.EventLines()
-        pieces = [raw[at : at + size] for at in range(0, len(raw), size)]
-        found = [event for piece in pieces for event in lines.feed(piece)]
-        assert found == [("one", b"a\nb"), ("three", b"c")], size
-
-
-@pytest.mark.parametrize("line", [b"data: " + b"x" * 994, b"data: " + b"x" * 993 + b"\n"])
-def test_an_event_without_end_is_given_up(line: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "MAX_PIECE", 10_000)
-    lines = events.EventLines()
-    for _ in range(10):
-        assert list(lines.feed(line)) == []
-    with pytest.raises(ApiError, match="without an end"):
-        list(lines.feed(line))
-
-
-# -- the module
-
-
-def test_the_core_needs_neither_textual_nor_the_engine() -> None:
-    """All modules of the core are imported; a plain look at the model does not even load httpx."""
-    code = (
-        "import sys, pkgutil, importlib\n"
-        "import gqm_tui.core.client, gqm_tui.core.poll, gqm_tui.core.store\n"
-        "print(*sorted(name for name in ('httpx', 'rich.console') if name in sys.modules))\n"
-        "import gqm_tui.core as core\n"
-        "for found in pkgutil.iter_modules(core.__path__):\n"
-        "    importlib.import_module('gqm_tui.core.' + found.name)\n"
-        "gqm_tui.core.client.HttpClient('http://127.0.0.1')._http\n"
-        "heads = {name.partition('.')[0] for name in sys.modules}\n"
-        "print(*sorted(heads & {'textual', 'gqm', 'gqm_cli', 'redis', 'typer', 'yaml', 'httpx'}))\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "\nhttpx\n"
