@@ -9,6 +9,9 @@ MAX_COMBINING = 4
 _PICTURES = 0x2400
 _DELETE = 0x7F
 _INVISIBLE = frozenset({"Cf", "Zl", "Zp"})
+_MARKS = frozenset({"Mn", "Me"})
+_TAB = "    "
+FOLD_CHARS = 4_096
 
 
 def _shown(char: str) -> str:
@@ -33,10 +36,13 @@ def safe(text: str) -> str:
     character, formatting and separator characters (bidirectional controls, zero-width characters) their code
     point in brackets. At most four combining marks stay on one base, since more run over the lines around it.
     """
+    if text.isascii() and text.isprintable():
+        return text
     out: list[str] = []
     marks = 0
     for char in text:
-        if unicodedata.combining(char):
+        # By category: enclosing marks, and many others, have no combining class and still take no room.
+        if unicodedata.category(char) in _MARKS:
             marks += 1
             if marks > MAX_COMBINING:
                 continue
@@ -81,6 +87,35 @@ def fit_middle(text: str, cells: int) -> str:
     head = (limit - 1) // 2
     tail = _head(clean[::-1], limit - 1 - head)[::-1]
     return f"{_head(clean, head)}…{tail}"
+
+
+def lines(text: str) -> list[str]:
+    """Return the lines of a text made safe, for places where line breaks and tabs mean something.
+
+    A carriage return belongs to its line break only right before one. Lines of over 4,096 characters are
+    folded, so that no single line is expensive to draw.
+    """
+    found: list[str] = []
+    for line in text.replace("\r\n", "\n").split("\n"):
+        clean = _TAB.join(map(safe, line.split("\t")))
+        found += [clean[start : start + FOLD_CHARS] for start in range(0, len(clean), FOLD_CHARS)] or [""]
+    return found
+
+
+def escape_json(text: str) -> str:
+    """Return JSON text in which every character that a terminal would obey or hide is written as an escape.
+
+    It is the same JSON: such characters can stand inside strings only, but for line breaks and tabs between
+    the values, which stay.
+    """
+    if text.isascii() and text.replace("\n", "").replace("\t", "").isprintable():
+        return text
+    return "".join(char if char in "\n\t" or _shown(char) == char else _escape(char) for char in text)
+
+
+def _escape(char: str) -> str:
+    units = char.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
 
 
 def csv_cell(text: str) -> str:
