@@ -9,7 +9,9 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 
 from gqm_tui import keymap, themes
+from gqm_tui.acting import Acting
 from gqm_tui.core import fmt
+from gqm_tui.core.actions import Plan
 from gqm_tui.core.client import ApiClient, path
 from gqm_tui.core.clock import Clock
 from gqm_tui.core.config import INTERVALS, ContextConfig, Settings
@@ -62,6 +64,7 @@ class GqmApp(App[int], inherit_bindings=False):
         self.frozen = False
         self.signs = Signs(settings.ascii_glyphs)
         self.doors = Doors(self)
+        self.acting = Acting(self, clock)
         self._connect = connect
         self._pane_makers = panes
         context = settings.context
@@ -220,6 +223,14 @@ class GqmApp(App[int], inherit_bindings=False):
         """Tell of a fault of our own; the screen goes on."""
         text = "" if error is None else f": {type(error).__name__}: {error}"
         self.notify(f"a part of the screen failed and goes on{text}", severity="error", markup=False)
+
+    def perform(self, plan: Plan) -> None:
+        """Carry out a change, after the question that it needs."""
+        self.acting.perform(plan)
+
+    def action_undo(self) -> None:
+        """Take the last pause, resume, enable or disable back."""
+        self.acting.undo()
 
     # The frame.
 

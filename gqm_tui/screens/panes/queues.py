@@ -8,6 +8,7 @@ from textual.binding import BindingType
 
 from gqm_tui import keymap
 from gqm_tui.core import fmt
+from gqm_tui.core.actions import Action, empty_plan, queue_plan
 from gqm_tui.core.client import path
 from gqm_tui.core.model import MinutesSeries, Queue, QueueDetail
 from gqm_tui.core.poll import PartSpec
@@ -228,6 +229,24 @@ class QueuesPane(TablePane):
         title.append(" ── ", self.tone(Tone.DIM))
         title.append(" · ".join(f"{fit(item.type, 30)} {item.ready:,}" for item in detail.by_type))
         return rule(title, self.size.width - 2, self.tone(Tone.DIM))
+
+    def action_pause(self) -> None:
+        """Pause the queue under the cursor, or resume it."""
+        queue = self._queue()
+        if queue is not None:
+            action = Action.RESUME if queue.paused else Action.PAUSE
+            self.gqm.perform(queue_plan(action, queue, production=self.gqm.acting.production))
+
+    def action_empty(self) -> None:
+        """Cancel all ready jobs of the queue under the cursor."""
+        queue = self._queue()
+        if queue is not None:
+            self.gqm.perform(empty_plan(queue))
+
+    def _queue(self) -> Queue | None:
+        key = self.table.cursor_key
+        queues = self.view.value("queues", list[Queue]) or []
+        return next((queue for queue in queues if queue.name == key), None)
 
     def open(self, row: Row) -> None:
         """Show the queue's jobs."""
