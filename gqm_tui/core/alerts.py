@@ -38,6 +38,12 @@ class Alert:
     text: str
     tab: str
     key: str = ""
+    rule: str = field(default="", compare=False)
+
+    @property
+    def id(self) -> str:
+        """The same for one problem as long as it lasts, whatever its text says meanwhile."""
+        return f"{self.rule}:{self.tab}:{self.key}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +92,14 @@ def alerts(facts: Facts, history: History, settings: Settings) -> list[Alert]:
     return sorted(found, key=lambda alert: -alert.severity)
 
 
+def following(found: Sequence[Alert], last: str | None) -> Alert | None:
+    """Return the alert behind the one of an id, round and round; the first one if that is over by now."""
+    if not found:
+        return None
+    at = next((index for index, alert in enumerate(found) if alert.id == last), -1)
+    return found[(at + 1) % len(found)]
+
+
 def _named(queues: Sequence[Queue]) -> list[Queue]:
     return sorted(queues, key=lambda queue: natural(queue.name))
 
@@ -122,34 +136,41 @@ def _dead_letters(
     worst = came.most_common(1)[0][0]
     most = top_error or f"in {worst}"
     text = f"+{came.total():,} in 5 min, most {most}"
-    yield Alert(Severity.ERROR if severe else Severity.WARNING, "dead letters", text, "failed", worst)
+    severity = Severity.ERROR if severe else Severity.WARNING
+    yield Alert(severity, "dead letters", text, "failed", worst, "buried")
 
 
 def _queue(queue: Queue, history: History, settings: Settings) -> Iterator[Alert]:
     slo = settings.slo_of(queue.name)
 
-    def alert(severity: Severity, text: str, tab: str = "queues") -> Alert:
-        return Alert(severity, queue.name, text, tab, queue.name)
+    def alert(rule: str, severity: Severity, text: str, tab: str = "queues") -> Alert:
+        return Alert(severity, queue.name, text, tab, queue.name, rule)
 
     late = queue.oldest_age_ms is not None and queue.oldest_age_ms > slo.oldest_s * 1_000
     age = f"oldest {fmt.age((queue.oldest_age_ms or 0) / 1_000)}, limit {_limit(slo.oldest_s)}"
     if queue.ready and queue.paused:
         text = f"paused with {queue.ready:,} ready"
-        yield alert(Severity.ERROR if late else Severity.WARNING, f"{text}, {age}" if late else text)
+        yield alert(
+            "paused", Severity.ERROR if late else Severity.WARNING, f"{text}, {age}" if late else text
+        )
     elif queue.ready and not queue.pools:
         text = f"no live worker reads it, {queue.ready:,} ready"
-        yield alert(Severity.ERROR, f"{text}, {age}" if late else text)
+        yield alert("unread", Severity.ERROR, f"{text}, {age}" if late else text)
     elif late:
-        yield alert(Severity.ERROR, age if queue.drain_ms is not None else f"{age}, not draining")
+        yield alert("oldest", Severity.ERROR, age if queue.drain_ms is not None else f"{age}, not draining")
     if _grows(queue, history):
         grown = history.grown(queue.name) or 0
         rates = f"in {queue.in_per_min or 0:,.0f}/m, out {queue.out_per_min or 0:,.0f}/m"
-        yield alert(Severity.WARNING, f"grew by {grown:,} in 60s, {rates}")
+        yield alert("growth", Severity.WARNING, f"grew by {grown:,} in 60s, {rates}")
     if _fails_too_much(queue, slo):
         share, limit = (fail_share(queue) or 0.0) * 100, (slo.fail_rate or 0.0) * 100
-        yield alert(Severity.ERROR, f"{share:.3g} % of the runs fail, limit {limit:.3g} %", "failed")
+        yield alert(
+            "failures", Severity.ERROR, f"{share:.3g} % of the runs fail, limit {limit:.3g} %", "failed"
+        )
     if queue.counts_truncated:
-        yield alert(Severity.WARNING, "too long to count; scheduled, retry and deferred are lower bounds")
+        yield alert(
+            "counts", Severity.WARNING, "too long to count; scheduled, retry and deferred are lower bounds"
+        )
 
 
 def _grows(queue: Queue, history: History) -> bool:
@@ -177,7 +198,7 @@ def _machines(facts: Facts) -> Iterator[Alert]:
     for server in servers:
         if server.id in gone:
             text = _silent(facts.now - server.last_heartbeat, server.busy)
-            yield Alert(Severity.ERROR, server.id, text, "servers", server.id)
+            yield Alert(Severity.ERROR, server.id, text, "servers", server.id, "stale")
     for worker in sorted(facts.workers or (), key=lambda worker: natural(worker.id)):
         yield from _worker(worker, facts.now, told=worker.server_id in gone)
     yield from _versions(servers)
@@ -186,10 +207,10 @@ def _machines(facts: Facts) -> Iterator[Alert]:
 def _scheduler(servers: Sequence[Server]) -> Iterator[Alert]:
     active = [server for server in servers if server.status == "active"]
     if not active:
-        yield Alert(Severity.ERROR, "servers", "none is active: no job runs", "servers")
+        yield Alert(Severity.ERROR, "servers", "none is active: no job runs", "servers", rule="none")
     elif not any(server.scheduler for server in active):
         text = "no active server has it: nothing scheduled, retried or repeated starts"
-        yield Alert(Severity.ERROR, "scheduler", text, "servers")
+        yield Alert(Severity.ERROR, "scheduler", text, "servers", rule="scheduler")
 
 
 def _silent(seconds: float, jobs: int) -> str:
@@ -201,11 +222,11 @@ def _worker(worker: Worker, now: float, *, told: bool) -> Iterator[Alert]:
     # When a whole server is silent, that is one problem and not one for each of its pools.
     if worker.status == "stale" and not told:
         text = _silent(now - worker.last_heartbeat, worker.active_jobs)
-        yield Alert(Severity.ERROR, worker.id, text, "workers", worker.id)
+        yield Alert(Severity.ERROR, worker.id, text, "workers", worker.id, "stale")
     if worker.abandoned:
         what = "handler" if worker.abandoned == 1 else "handlers"
         text = f"{worker.abandoned} {what} left behind after their time-out"
-        yield Alert(Severity.WARNING, worker.id, text, "workers", worker.id)
+        yield Alert(Severity.WARNING, worker.id, text, "workers", worker.id, "abandoned")
 
 
 def _versions(servers: Sequence[Server]) -> Iterator[Alert]:
@@ -216,40 +237,40 @@ def _versions(servers: Sequence[Server]) -> Iterator[Alert]:
     rarest = min(versions, key=lambda version: (versions[version], natural(version)))
     odd = next(server.id for server in servers if server.version == rarest)
     text = f"{len(versions)} versions: {', '.join(sorted(versions, key=natural))}"
-    yield Alert(Severity.WARNING, "servers", text, "servers", odd)
+    yield Alert(Severity.WARNING, "servers", text, "servers", odd, "versions")
 
 
 # -- cron, clock, Redis
 
 
 def _cron(entry: CronEntry, now: float) -> Iterator[Alert]:
-    def alert(severity: Severity, text: str) -> Alert:
-        return Alert(severity, entry.id, text, "cron", entry.id)
+    def alert(rule: str, severity: Severity, text: str) -> Alert:
+        return Alert(severity, entry.id, text, "cron", entry.id, rule)
 
     if entry.orphaned:
-        yield alert(Severity.WARNING, "gone from the configuration, never fires")
+        yield alert("orphaned", Severity.WARNING, "gone from the configuration, never fires")
     if entry.orphaned or not entry.enabled:
         return
     if entry.next_run is not None and now - entry.next_run > LATE_S:
-        yield alert(Severity.ERROR, f"due {fmt.age(now - entry.next_run)} ago and not fired")
+        yield alert("late", Severity.ERROR, f"due {fmt.age(now - entry.next_run)} ago and not fired")
     if entry.last_status == "error":
-        yield alert(Severity.ERROR, "the last run could not be enqueued")
+        yield alert("last", Severity.ERROR, "the last run could not be enqueued")
     elif entry.last_status == "missed":
-        yield alert(Severity.WARNING, "the last run was missed")
+        yield alert("last", Severity.WARNING, "the last run was missed")
 
 
 def _clock(skew_ms: float | None) -> Iterator[Alert]:
     if skew_ms is not None and abs(skew_ms) > SKEW_MS:
         way = "behind" if skew_ms > 0 else "ahead of"
         text = f"this machine is {fmt.age(abs(skew_ms) / 1_000)} {way} the server"
-        yield Alert(Severity.WARNING, "clock", text, "servers")
+        yield Alert(Severity.WARNING, "clock", text, "servers", rule="clock")
 
 
 def _redis(redis: RedisInfo, evicted: int) -> Iterator[Alert]:
     if evicted:
         text = f"{evicted:,} keys evicted in 5 min: jobs are lost"
-        yield Alert(Severity.ERROR, "redis", text, "servers")
+        yield Alert(Severity.ERROR, "redis", text, "servers", rule="evicted")
     used, most = redis.used_memory_bytes, redis.maxmemory_bytes
     if most and used > MEMORY_SHARE * most:
         text = f"memory {fmt.size(used)} of {fmt.size(most)}, {used / most:.0%}"
-        yield Alert(Severity.WARNING, "redis", text, "servers")
+        yield Alert(Severity.WARNING, "redis", text, "servers", rule="memory")

@@ -92,7 +92,7 @@ def json_text(raw: bytes | msgspec.Raw, redact: Sequence[str] = ()) -> str:
     if not data:
         return ""
     text = msgspec.json.format(data, indent=2).decode("utf-8", "replace")
-    return escape_json(mask_json(text, redact))
+    return escape_json(mask_json(text, redact)[0])
 
 
 # -- files

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 
-MASK = '"••••"'
+HIDDEN = "••••"
 _STRING = r'"[^"\\]*(?:\\.[^"\\]*)*"'
 _NAMED = re.compile(rf"({_STRING})(\s*:\s*)?", re.DOTALL)
 _NESTED = re.compile(rf"{_STRING}|[\[\]{{}}]", re.DOTALL)
@@ -17,19 +17,20 @@ def is_secret(key: str, keys: Sequence[str]) -> bool:
     return any(word.casefold() in folded for word in keys)
 
 
-def mask_json(text: str, keys: Sequence[str]) -> str:
-    """Return valid JSON text with the values of secret keys replaced, whatever they hold."""
-    return "".join(_pieces(text, keys)) if keys else text
+def mask_json(text: str, keys: Sequence[str]) -> tuple[str, int]:
+    """Replace the values of secret keys in valid JSON text, whatever they hold; tell how many those were."""
+    pieces = list(_pieces(text, keys)) if keys else [text]
+    return f'"{HIDDEN}"'.join(pieces), len(pieces) - 1
 
 
 def _pieces(text: str, keys: Sequence[str]) -> Iterator[str]:
+    """Yield what stands between the secret values."""
     at = 0
     # Every string is met in its turn, so that a colon inside of one is never taken for a key's.
     for found in _NAMED.finditer(text):
         if found.start() < at or not found[2] or not is_secret(_name(found[1]), keys):
             continue
         yield text[at : found.end()]
-        yield MASK
         at = _end_of_value(text, found.end())
     yield text[at:]
 

@@ -10,8 +10,6 @@ _PICTURES = 0x2400
 _DELETE = 0x7F
 _INVISIBLE = frozenset({"Cf", "Zl", "Zp"})
 _MARKS = frozenset({"Mn", "Me"})
-_TAB = "    "
-FOLD_CHARS = 4_096
 
 
 def _shown(char: str) -> str:
@@ -36,7 +34,8 @@ def safe(text: str) -> str:
     character, formatting and separator characters (bidirectional controls, zero-width characters) their code
     point in brackets. At most four combining marks stay on one base, since more run over the lines around it.
     """
-    if text.isascii() and text.isprintable():
+    # Printable to Python means: no control, format, separator or surrogate character. Most text is.
+    if text.isprintable() and (text.isascii() or _MARKS.isdisjoint(map(unicodedata.category, text))):
         return text
     out: list[str] = []
     marks = 0
@@ -89,28 +88,14 @@ def fit_middle(text: str, cells: int) -> str:
     return f"{_head(clean, head)}…{tail}"
 
 
-def lines(text: str) -> list[str]:
-    """Return the lines of a text made safe, for places where line breaks and tabs mean something.
-
-    A carriage return belongs to its line break only right before one. Lines of over 4,096 characters are
-    folded, so that no single line is expensive to draw.
-    """
-    found: list[str] = []
-    for line in text.replace("\r\n", "\n").split("\n"):
-        clean = _TAB.join(map(safe, line.split("\t")))
-        found += [clean[start : start + FOLD_CHARS] for start in range(0, len(clean), FOLD_CHARS)] or [""]
-    return found
-
-
 def escape_json(text: str) -> str:
     """Return JSON text in which every character that a terminal would obey or hide is written as an escape.
 
     It is the same JSON: such characters can stand inside strings only, but for line breaks and tabs between
     the values, which stay.
     """
-    if text.isascii() and text.replace("\n", "").replace("\t", "").isprintable():
-        return text
-    return "".join(char if char in "\n\t" or _shown(char) == char else _escape(char) for char in text)
+    hidden = {char for char in set(text) - {"\n", "\t"} if _shown(char) != char}
+    return text.translate({ord(char): _escape(char) for char in hidden}) if hidden else text
 
 
 def _escape(char: str) -> str:

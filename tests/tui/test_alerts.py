@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gqm_tui.core.alerts import Alert, Facts, Severity, Watch, fail_share
+from gqm_tui.core.alerts import Alert, Facts, Severity, Watch, fail_share, following
 from gqm_tui.core.config import ContextConfig, Settings, Slo
 from gqm_tui.core.history import History
 from gqm_tui.core.model import CronEntry, Queue, RedisInfo, Server, Worker
@@ -357,3 +357,34 @@ def test_hostile_names_reach_an_alert_unchanged_as_its_key() -> None:
     name = "\x1b]0;x\x07[/b]"
     alert = one(queues=[queue(name, ready=1, pools=())])
     assert alert.key == name
+
+
+def test_an_alert_is_the_same_one_while_its_text_goes_on() -> None:
+    facts: dict[str, Any] = {
+        "queues": [
+            queue("a", ready=1, oldest_age_ms=400_000, counts_truncated=True),
+            queue("b", ready=1, paused=True),
+            queue("c", ready=1, pools=()),
+        ],
+        "servers": [server("eu1", status="stale"), server("eu2", version="2.0.0", scheduler=False)],
+        "workers": [worker("x@eu9", status="stale", abandoned=2)],
+        "cron": [cron("n", next_run=1, last_status="error"), cron("o", orphaned=True)],
+        "redis": redis(used_memory_bytes=999),
+        "skew_ms": 9_000.0,
+    }
+    watch = Watch(settings())
+    first, second = look(watch, **facts), look(watch, now=NOW + 9, **facts)
+    assert len({alert.id for alert in first}) == len(first) == 14
+    assert all(alert.rule for alert in first)
+    assert [alert.id for alert in first] == [alert.id for alert in second]
+    assert first != second
+
+
+def test_walking_through_the_alerts() -> None:
+    found = look(queues=[queue(name, ready=1, pools=()) for name in ("a", "b")])
+    first = following(found, None)
+    assert first == found[0]
+    assert following(found, found[0].id) == found[1]
+    assert following(found, found[1].id) == found[0]
+    assert following(found, "over:queues:z") == found[0]
+    assert following([], None) is None
