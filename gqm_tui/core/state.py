@@ -37,10 +37,11 @@ def state_path(env: Mapping[str, str] | None = None) -> Path:
     return folder / "gqm" / "tui.json"
 
 
-def write_private(path: Path, data: bytes) -> None:
+def write_private(path: Path, data: bytes, mode: int = 0o600) -> None:
     """Write a file that only its owner may read, so that a reader finds the old content or the new one.
 
-    Raises OSError; the old file is as it was then, and no other file is left behind.
+    `mode` may open it to others. Raises OSError; the old file is as it was then, and no other file is left
+    behind.
     """
     # The temporary file is made with mode 0600 and in the same folder, so that the rename is one step.
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -48,6 +49,7 @@ def write_private(path: Path, data: bytes) -> None:
         with open(handle, "wb") as file:
             file.write(data)
             file.flush()
+            os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
         os.replace(name, path)
     except BaseException:
