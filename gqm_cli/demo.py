@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import socket
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gqm_cli.diagnostics import CommandFailed, Session
+from gqm_cli.diagnostics import Session
 from gqm_cli.output import note, say
 
 if TYPE_CHECKING:
     from gqm_cli.demo_run import Wanted
-
-FIRST_PORT, LAST_PORT = 8080, 8179
 
 
 def demo(
@@ -27,7 +25,7 @@ def demo(
             metavar="N",
             min=1,
             max=65535,
-            help=f"Port of API and dashboard (default: the first free one from {FIRST_PORT}).",
+            help="Port of API and dashboard (default: the first free one from 8080).",
         ),
     ] = None,
     no_tui: Annotated[
@@ -74,44 +72,31 @@ def demo(
     gqm demo --no-tui --duration 60
     gqm demo --rate 100 --port 9000
     """
-    from gqm_cli.demo_folder import DemoFolder
-    from gqm_cli.demo_run import Demo, Wanted
+    from gqm_cli.demo_port import reserved_port
+    from gqm_cli.demo_run import Wanted
 
     session = ctx.find_object(Session) or Session()
+    key = _new_key() if viewer else ""
+    with reserved_port(port) as chosen:
+        status = _run(Wanted(seed, rate, duration, session.debug, chosen, key), folder, no_tui=no_tui)
+    if status:
+        raise typer.Exit(status)
+
+
+def _run(wanted: Wanted, folder: Path | None, *, no_tui: bool) -> int:
+    from gqm_cli.demo_folder import DemoFolder
+    from gqm_cli.demo_run import Demo
+
     has_tui = not no_tui and sys.stdin.isatty() and sys.stdout.isatty()
-    wanted = Wanted(seed, rate, duration, session.debug, _free_port(port), _new_key() if viewer else "")
-    place = DemoFolder.prepare(folder)
-    try:
+    with Demo(wanted) as demo, ExitStack() as stack:
+        place = DemoFolder.prepare(folder)
+        stack.callback(place.clear)
         place.write_config(wanted.config_text())
         note(_first_line(wanted))
         if wanted.viewer_key and not has_tui:
             say(wanted.viewer_key)
             sys.stdout.flush()
-        status = Demo(wanted, place).show() if has_tui else Demo(wanted, place).follow()
-    finally:
-        place.clear()
-    if status:
-        raise typer.Exit(status)
-
-
-def _free_port(wanted: int | None) -> int:
-    """Return the port to listen on. Raises `CommandFailed` if it, or each of the usual ones, is in use."""
-    from gqm_cli.demo_run import HOST
-
-    for port in (wanted,) if wanted is not None else range(FIRST_PORT, LAST_PORT + 1):
-        with socket.socket() as taken:
-            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                taken.bind((HOST, port))
-            except OSError as exc:
-                if wanted is not None:
-                    reason = (exc.strerror or str(exc)).lower()
-                    raise CommandFailed(
-                        f"port {port} cannot be used: {reason}; choose another with --port"
-                    ) from None
-            else:
-                return port
-    raise CommandFailed(f"ports {FIRST_PORT} to {LAST_PORT} are all in use; choose another with --port")
+        return demo.show(place) if has_tui else demo.follow(place)
 
 
 def _new_key() -> str:

@@ -57,20 +57,24 @@ class DemoFolder:
 
         Raises `CommandFailed` if another demo runs here, and ``OSError``.
         """
-        self._hold = os.open(self.config, os.O_RDWR | os.O_CREAT, 0o600)
+        hold = os.open(self.config, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(self._hold, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(hold, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            os.close(hold)
             raise CommandFailed(f"another demo runs in {self.path}; stop it, or give another --dir") from None
-        os.truncate(self._hold, 0)
-        os.write(self._hold, f"{_MARK}{text}".encode())
+        self._hold = hold
+        os.truncate(hold, 0)
+        os.write(hold, f"{_MARK}{text}".encode())
 
     def clear(self) -> None:
         """Wait for the end of the Redis in it, and remove the folder if it is a temporary one.
 
         For when the demo does not use that Redis any more. It ends about a second after its last user; where
-        nothing is kept, nobody waits so long.
+        nothing is kept, nobody waits so long. A kept folder is none of ours before `write_config` was.
         """
+        if not self.temporary and self._hold < 0:
+            return
         redis = self.path / ".gqm"
         deadline = time.monotonic() + _SERVER_END_S
         if self.temporary and (pid := status(redis).pid):

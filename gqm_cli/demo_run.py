@@ -5,21 +5,20 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any, Self
 
 from gqm_cli.demo_config import config_text
+from gqm_cli.demo_port import HOST
 from gqm_cli.demo_process import DemoProcess
 from gqm_cli.diagnostics import CommandFailed
 from gqm_cli.output import note, printable
 
 if TYPE_CHECKING:
-    from gqm_cli.demo_folder import DemoFolder
+    from pathlib import Path
 
-HOST = "127.0.0.1"
+    from gqm_cli.demo_folder import DemoFolder
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _SHOWN_LINES = 5
@@ -49,20 +48,41 @@ class Wanted:
 
 
 class Demo:
-    """One demo: a serving process, and whoever looks at it."""
+    """One demo: a serving process, and whoever looks at it.
 
-    def __init__(self, wanted: Wanted, place: DemoFolder) -> None:
+    While it is entered, signals ask it to stop instead of ending this process; a second one hurries it.
+    """
+
+    def __init__(self, wanted: Wanted) -> None:
         self._wanted = wanted
-        self._place = place
         self._process: DemoProcess | None = None
+        self._asked_early = False
         self._tui_is_open = False
+        self._before: list[tuple[int, Any]] = []
 
-    def follow(self) -> int:
+    def __enter__(self) -> Self:
+        self._before = [(number, signal.signal(number, self._on_signal)) for number in _STOP_SIGNALS]
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for number, handler in self._before:
+            signal.signal(number, handler)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self._process is None:
+            self._asked_early = True
+            return
+        self._process.ask_stop()
+        if self._tui_is_open:
+            self._tui_is_open = False
+            raise SystemExit  # the event loop lets it through, and the terminal is put in order on the way
+
+    def follow(self, place: DemoFolder) -> int:
         """Let the log pass by until a signal, the end of the time, or the end of the serving process.
 
         Returns the exit code. Raises `CommandFailed` if the serving process died.
         """
-        with self._signals(), self._start(None) as process:
+        with self._start(place, None) as process:
             code = process.wait(self._wanted.duration_s)
             if code is None:
                 if not process.asked:
@@ -70,27 +90,29 @@ class Demo:
                 code = process.wait()
         return _status(process, code)
 
-    def show(self) -> int:
+    def show(self, place: DemoFolder) -> int:
         """Open the terminal UI, and stop when that is left; meanwhile the log goes into the folder.
 
         Returns the exit code. Raises `CommandFailed` if the serving process died.
         """
-        with self._signals(), self._place.log.open("ab") as log, self._start(log) as process:
+        with place.log.open("ab") as log, self._start(place, log) as process:
             up = process.wait_up(self._wanted.port)
             shown = self._open_tui() if up else 0
             if not process.asked:
                 process.ask_stop()
             code = process.wait()
         if code:
-            self._tell_log()
+            _tell_log(place.log)
         return _status(process, code) or shown
 
-    def _start(self, log: IO[bytes] | None) -> DemoProcess:
-        wanted, place = self._wanted, self._place
+    def _start(self, place: DemoFolder, log: IO[bytes] | None) -> DemoProcess:
+        wanted = self._wanted
         words = [word for word, given in (("temporary", place.temporary), ("debug", wanted.debug)) if given]
         arguments = [os.fspath(place.path), str(wanted.seed), str(wanted.rate), *words]
-        self._process = DemoProcess(arguments, log, ended=self._leave_tui)
-        return self._process
+        self._process = process = DemoProcess(arguments, log, ended=self._leave_tui)
+        if self._asked_early and not process.asked:
+            process.ask_stop()
+        return process
 
     def _leave_tui(self) -> None:
         """Close the terminal UI if it is open; called in another thread than it runs in."""
@@ -110,35 +132,18 @@ class Demo:
         self._tui_is_open = True
         try:
             return run(options)
-        except SystemExit:  # of the signal handler below
+        except SystemExit:  # of the signal handler
             return 0
         finally:
             self._tui_is_open = False
             timer.cancel()
 
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Let signals ask the serving process to stop, not end this one; a second one hurries it."""
-        before = [(number, signal.signal(number, self._on_signal)) for number in _STOP_SIGNALS]
-        try:
-            yield
-        finally:
-            for number, handler in before:
-                signal.signal(number, handler)
 
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self._process is None:
-            raise KeyboardInterrupt
-        self._process.ask_stop()
-        if self._tui_is_open:
-            self._tui_is_open = False
-            raise SystemExit  # the event loop lets it through, and the terminal is put in order on the way
-
-    def _tell_log(self) -> None:
-        """Show the errors in the log, or its end if there are none."""
-        lines = self._place.log.read_text(encoding="utf-8", errors="replace").splitlines()
-        for line in [line for line in lines if line.startswith(_ERROR)] or lines[-_SHOWN_LINES:]:
-            note(printable(line))
+def _tell_log(log: Path) -> None:
+    """Show the errors in the log, or its end if there are none."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    for line in [line for line in lines if line.startswith(_ERROR)] or lines[-_SHOWN_LINES:]:
+        note(printable(line))
 
 
 def _status(process: DemoProcess, code: int | None) -> int:

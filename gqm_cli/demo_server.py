@@ -35,7 +35,8 @@ def main(arguments: list[str]) -> NoReturn:
 
 def _follow(stop: threading.Event) -> None:
     """Stop this process when the one that started it lets go of the pipe, or is gone."""
-    sys.stdin.buffer.read()
+    while os.read(0, 1):  # not through sys.stdin, whose lock would be held at the end of the interpreter
+        pass
     stop.set()
     os.kill(os.getpid(), signal.SIGTERM)
 
