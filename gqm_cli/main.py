@@ -49,6 +49,7 @@ class Gqm(Program):
         Entry("run", "run:run", "Start", "Run jobs until a signal stops it"),
         Entry("demo", "demo:demo", "Start", "Show a whole system at work, with made-up jobs"),
         Entry("tui", "tui:tui", "Start", "Watch and operate it on the terminal"),
+        Entry("doctor", "doctor.command:doctor", "Start", "Find what is wrong with an installation"),
         Entry("enqueue", "enqueue:enqueue", "Jobs", "Enqueue a job"),
         Entry("queue", "", "Jobs", "List, pause, resume or empty queues", members=_QUEUE),
         Entry("job", "", "Jobs", "List, show, retry, cancel or delete jobs", members=_JOB),
