@@ -47,6 +47,7 @@ def full(api: Api, redis_socket: str, prefix: str) -> Api:
     return api
 
 
+@pytest.mark.fault(19)
 def test_jobs_of_all_ten_states_can_be_listed_filtered_and_opened(full: Api) -> None:
     states = (*STATES, "stopped", "failed")
     everything = full.get("/api/v1/jobs?limit=100").data
@@ -65,6 +66,7 @@ def test_jobs_of_all_ten_states_can_be_listed_filtered_and_opened(full: Api) -> 
     assert [job["id"] for job in full.get("/api/v1/dag/roots?rollup=true").data] == ["ready"]
 
 
+@pytest.mark.fault(20)
 def test_what_each_state_allows(full: Api) -> None:
     for state in ("failed", "canceled", "stopped", "dead_letter"):
         assert full.post(f"/api/v1/jobs/{state}/retry").data == {"job_id": state, "status": "ready"}
@@ -85,6 +87,7 @@ def test_what_each_state_allows(full: Api) -> None:
     assert full.get("/api/v1/jobs/deferred").data["status"] == "canceled"
 
 
+@pytest.mark.fault(18)
 def test_newest_dead_letter_comes_first(api: Api, redis_socket: str, prefix: str) -> None:
     with redis.Redis(unix_socket_path=redis_socket, protocol=2) as raw:
         for age in range(30):

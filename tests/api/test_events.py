@@ -114,6 +114,7 @@ def test_only_what_is_asked_for_is_sent(api: Api) -> None:
     assert api.get("/api/v1/events?colour=red").status == 400
 
 
+@pytest.mark.fault(36)
 def test_the_seventeenth_stream_is_refused(api: Api) -> None:
     with ExitStack() as stack:
         for _ in range(16):
@@ -130,6 +131,7 @@ def _left(api: Api) -> bool:
     return api.app.context.hub.clients == 0
 
 
+@pytest.mark.fault(36)
 def test_streams_of_ended_sessions_end(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sse, "CHECK_EVERY_S", 0.2)
     api.log_in("vic")
@@ -157,6 +159,7 @@ def test_old_streams_end(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
         assert b":\n\n" in stream.text
 
 
+@pytest.mark.fault(36)
 def test_a_slow_reader_is_told_what_it_missed() -> None:
     client = sse.Client(sse.EventsQuery())
     for number in range(5000):

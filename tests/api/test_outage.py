@@ -22,6 +22,8 @@ ASKED = (
 )
 
 
+@pytest.mark.fault(5)
+@pytest.mark.fault(17)
 def test_redis_goes_and_comes_back_under_a_polling_client(start_server: ServerFactory, prefix: str) -> None:
     redis = start_server()
     options = {**SIGN_IN, "dashboard": True, "rate_limit": -1}
@@ -64,6 +66,7 @@ def test_redis_goes_and_comes_back_under_a_polling_client(start_server: ServerFa
 
 
 @pytest.mark.security(23)
+@pytest.mark.fault(38)
 def test_health_says_nothing_but_whether_it_is_well(start_server: ServerFactory, prefix: str) -> None:
     redis = start_server()
     with serve(f"unix:{redis.socket}", prefix, **SIGN_IN) as api:

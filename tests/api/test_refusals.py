@@ -47,6 +47,7 @@ from tests.api.support import KEYS, PASSWORD, VIEWER_KEY, Api, serve
         ("/health?x=1", "x"),
     ],
 )
+@pytest.mark.fault(30)
 def test_wrong_parameters_are_named(api: Api, path: str, word: str) -> None:
     answer = api.get(path)
     assert (answer.status, answer.code) == (400, "BAD_REQUEST"), answer
@@ -92,6 +93,7 @@ def test_wrong_parameters_are_named(api: Api, path: str, word: str) -> None:
     ],
 )
 @pytest.mark.security(15)
+@pytest.mark.fault(24)
 def test_wrong_bodies_are_refused(api: Api, body: bytes) -> None:
     answer = api.post("/api/v1/jobs", raw=body, headers={"Content-Type": "application/json"})
     assert (answer.status, answer.code) == (400, "BAD_REQUEST"), answer
@@ -146,6 +148,7 @@ def test_media_type_is_asked_for_where_a_body_is_read(api: Api) -> None:
     assert api.post("/api/v1/queues/default/pause").status == 200
 
 
+@pytest.mark.fault(24)
 def test_a_body_of_one_mib_passes_and_one_byte_more_does_not(api: Api) -> None:
     frame = b'{"type":"a","payload":{"s":"%s"}}'
     fits = frame % (b"x" * (1_048_576 - len(frame) + 2))
@@ -165,6 +168,7 @@ def test_types_that_may_be_enqueued_can_be_limited(redis_socket: str, prefix: st
         assert (answer.status, answer.code) == (403, "FORBIDDEN")
 
 
+@pytest.mark.fault(11)
 def test_rate_limit_has_three_buckets_and_spares_health(redis_socket: str, prefix: str) -> None:
     with serve(f"unix:{redis_socket}", prefix, api_keys=KEYS, rate_limit=5, dashboard=True) as api:
         answers = [api.get("/dashboard/config.json", key=None) for _ in range(40)]

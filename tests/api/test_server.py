@@ -64,6 +64,7 @@ def status_of(answer: bytes) -> int:
         (GET + b"X: y\r\n" * 10_000 + b"\r\n", 431, "HEADERS_TOO_LARGE"),
     ],
 )
+@pytest.mark.fault(37)
 def test_broken_requests_are_refused_and_closed(keyed: Api, data: bytes, status: int, code: str) -> None:
     answer = keyed.talk(data)
     assert status_of(answer) == status, answer[:200]
@@ -105,6 +106,7 @@ def test_a_body_may_wait_for_the_word_to_go_on(keyed: Api) -> None:
 
 
 @pytest.mark.security(25)
+@pytest.mark.fault(37)
 def test_slow_requests_are_given_up(quick: Api) -> None:
     for begin in (b"GET /heal", GET, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab"):
         begun = time.monotonic()
@@ -135,6 +137,7 @@ def test_idle_connections_are_closed(quick: Api) -> None:
 
 
 @pytest.mark.security(25)
+@pytest.mark.fault(37)
 def test_a_thousand_idle_connections_keep_nobody_out(keyed: Api) -> None:
     with ExitStack() as stack:
         for number in range(1000):
@@ -173,6 +176,7 @@ def test_spoofed_names_with_underscores_do_not_count(keyed: Api) -> None:
 
 
 @pytest.mark.security(20)
+@pytest.mark.fault(38)
 def test_a_failure_of_ours_is_told_by_its_reference_only(
     keyed: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -59,6 +59,7 @@ def test_session_from_sign_in_to_sign_out(api: Api, redis_socket: str, prefix: s
 
 @pytest.mark.fault(64)
 @pytest.mark.security(7)
+@pytest.mark.fault(7)
 def test_key_space_holds_neither_tokens_nor_keys(api: Api, redis_socket: str, prefix: str) -> None:
     api.log_in("ana")
     api.get("/api/v1/queues", key=ADMIN_KEY)
@@ -78,6 +79,7 @@ def test_key_space_holds_neither_tokens_nor_keys(api: Api, redis_socket: str, pr
 
 
 @pytest.mark.security(4)
+@pytest.mark.fault(8)
 def test_changed_password_removed_user_and_new_role_count_at_once(redis_socket: str, prefix: str) -> None:
     where = f"unix:{redis_socket}"
     with serve(where, prefix, **SIGN_IN) as first:
@@ -96,6 +98,7 @@ def test_changed_password_removed_user_and_new_role_count_at_once(redis_socket: 
         assert third.get("/auth/me", user="vic").status == 401
 
 
+@pytest.mark.security(4)
 def test_sessions_end_when_unused_or_old(api: Api, redis_socket: str, prefix: str) -> None:
     with redis.Redis(unix_socket_path=redis_socket, protocol=2) as raw:
         for change in ({"created_at": int(time.time()) - 86_401}, {"seen_at": int(time.time()) - 28_801}):
@@ -107,6 +110,7 @@ def test_sessions_end_when_unused_or_old(api: Api, redis_socket: str, prefix: st
             assert not raw.exists(key)
 
 
+@pytest.mark.fault(8)
 def test_sign_out_everywhere(api: Api) -> None:
     for _ in range(3):
         api.log_in("vic")
@@ -127,6 +131,8 @@ def test_sign_out_everywhere(api: Api) -> None:
 
 @pytest.mark.fault(63)
 @pytest.mark.security(6)
+@pytest.mark.fault(3)
+@pytest.mark.fault(4)
 def test_failures_throttle_one_name_from_one_address_only(redis_socket: str, prefix: str) -> None:
     options = {**SIGN_IN, "trust_proxy": True, "trusted_proxies": ["127.0.0.1"], "rate_limit": -1}
     with serve(f"unix:{redis_socket}", prefix, **options) as api:
@@ -142,6 +148,7 @@ def test_failures_throttle_one_name_from_one_address_only(redis_socket: str, pre
 
 
 @pytest.mark.security(6)
+@pytest.mark.fault(4)
 def test_failures_over_many_names_throttle_the_address(api: Api) -> None:
     statuses = [api.log_in(f"user{number}", "wrong").status for number in range(31)]
     assert statuses == [401] * 30 + [429]
@@ -224,6 +231,7 @@ def test_without_sign_in_only_this_machine_gets_through(redis_socket: str, prefi
 
 @pytest.mark.security(1)
 @pytest.mark.fault(62)
+@pytest.mark.fault(2)
 def test_a_public_address_needs_users_or_keys_from_yaml_and_from_code() -> None:
     for address in (":8080", "0.0.0.0:8080", "[::]:8080", "192.0.2.1:80"):
         with pytest.raises(ConfigError, match="needs users or API keys"):
@@ -235,6 +243,7 @@ def test_a_public_address_needs_users_or_keys_from_yaml_and_from_code() -> None:
 
 
 @pytest.mark.security(1)
+@pytest.mark.fault(2)
 def test_a_mounted_api_needs_users_or_keys(redis_socket: str, prefix: str) -> None:
     from gqm import Client
 
@@ -246,12 +255,14 @@ def test_a_mounted_api_needs_users_or_keys(redis_socket: str, prefix: str) -> No
         make_app(client, authenticate=lambda environ: ("bo", "viewer")).close()
 
 
+@pytest.mark.fault(6)
 def test_a_user_named_like_a_key_is_a_config_error() -> None:
     with pytest.raises(ConfigError):
         make_config("localhost:1", "x:", auth_enabled=True, auth_users=[{**USERS[0], "username": "apikey:x"}])
 
 
 @pytest.mark.parametrize("prefix_path", ["/", "x", "/x/", "/health", "/api/x", "/auth", "/a/../b", "/.x"])
+@pytest.mark.fault(25)
 def test_wrong_dashboard_paths_are_config_errors(prefix_path: str) -> None:
     with pytest.raises(ConfigError):
         make_config("localhost:1", "x:", dashboard=True, path_prefix=prefix_path)
@@ -261,6 +272,7 @@ def test_wrong_dashboard_paths_are_config_errors(prefix_path: str) -> None:
 
 
 @pytest.mark.security(22)
+@pytest.mark.fault(10)
 def test_forwarded_addresses_count_from_trusted_proxies_only(redis_socket: str, prefix: str) -> None:
     where = f"unix:{redis_socket}"
 
@@ -301,6 +313,7 @@ def test_https_by_a_proxy_makes_cookies_secure(redis_socket: str, prefix: str) -
 
 
 @pytest.mark.security(21)
+@pytest.mark.fault(9)
 def test_each_write_makes_one_entry(api: Api) -> None:
     api.client.enqueue("a", job_id="one")
     api.log_in("ana")

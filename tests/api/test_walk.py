@@ -87,6 +87,7 @@ def test_a_row_cannot_be_written_without_a_role() -> None:
 
 @pytest.mark.security(3)
 @pytest.mark.security(10)
+@pytest.mark.fault(12)
 def test_every_answer_carries_the_security_headers_and_none_cors(signed_in: Api) -> None:
     api = signed_in
     targets = [(row.method, path_of(row)) for row in api.app.context.router.rows if "events" not in row.path]
@@ -107,6 +108,7 @@ def test_every_answer_carries_the_security_headers_and_none_cors(signed_in: Api)
             assert answer.headers["Cache-Control"] == "no-store", (method, path)
 
 
+@pytest.mark.fault(13)
 def test_refusals_on_every_path_are_json_with_a_code(signed_in: Api) -> None:
     api = signed_in
     for row in api.app.context.router.rows:
@@ -193,6 +195,7 @@ def test_numbers_are_numbers_and_units_are_in_names(signed_in: Api) -> None:
 
 
 @pytest.mark.fault(62)
+@pytest.mark.fault(1)
 def test_with_keys_and_sign_in_off_every_call_without_a_key_is_refused(keyed: Api) -> None:
     for row in keyed.app.context.router.rows:
         if row.path.startswith("/api/v1"):
@@ -212,6 +215,7 @@ def test_a_wrong_key_beats_a_good_cookie(api: Api) -> None:
     }
 
 
+@pytest.mark.security(23)
 def test_metrics_need_a_credential_unless_they_are_public(redis_socket: str, prefix: str, api: Api) -> None:
     assert api.get("/metrics", key=None).status == 401
     assert api.get("/metrics", key=VIEWER_KEY).status == 200

@@ -130,9 +130,9 @@ def _make_server(redis_url: str, prefix: str, go_on: threading.Event) -> gqm.Ser
 
 
 @contextmanager
-def world(redis_socket: str, prefix: str, **options: Any) -> Iterator[World]:
-    """A live server and an API over one prefix; options are those of the API."""
-    where = f"unix:{redis_socket}"
+def world(redis_socket: str, prefix: str, where: str = "", **options: Any) -> Iterator[World]:
+    """A live server and an API over one prefix, at ``where`` or at the socket; options are the API's."""
+    where = where or f"unix:{redis_socket}"
     go_on = threading.Event()
     keys = Keys(prefix)
     with (
