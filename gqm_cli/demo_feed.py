@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from gqm.admin import Admin
-from gqm.errors import CronEntryNotFound, GQMError, QueueNotFound, RedisSetupError, RedisUnavailable
+from gqm.errors import GQMError, RedisSetupError, RedisUnavailable
+from gqm.store.commands.cron import read_cron
+from gqm.store.commands.read import is_queue
 from gqm.store.connect import open_link
 from gqm.store.sync import Store
 from gqm_cli.connection import open_client
@@ -26,6 +28,7 @@ _MOST_LATE_S = 2.0
 """So far behind, the rest of the traffic moves back instead of coming all at once."""
 _LOOK_EVERY_S = 0.1
 _AWAY_S = 1.0
+_TRIGGERED = "stats-rollup"
 
 
 class Feed:
@@ -44,7 +47,7 @@ class Feed:
             log.debug("demo: nothing to feed: %s", exc)  # whoever starts the engines tells it
             return
         store = Store(link)
-        operator = _Operator(Admin(store, actor="demo"))
+        operator = _Operator(store)
         try:
             with open_client(self._config) as client:
                 self._run(client, operator)
@@ -80,20 +83,36 @@ class Feed:
 
 
 class _Operator:
-    """Does a few things once, each as soon as it is possible."""
+    """Does a few things once, each when it is possible, so that no failure is in the audit log."""
 
-    def __init__(self, admin: Admin) -> None:
-        self._steps: list[Callable[[], object]] = [
-            lambda: admin.pause("low"),
-            lambda: admin.cron.trigger("stats-rollup"),  # so that it has a history from the beginning
-        ]
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._admin = Admin(store, actor="demo")
+        self._steps = [self._pause, self._trigger]
 
     def go_on(self) -> None:
         """Do the next thing, unless its time has not come."""
         if not self._steps:
             return
         try:
-            self._steps[0]()
-        except (QueueNotFound, CronEntryNotFound, RedisUnavailable):
+            done = self._steps[0]()
+        except GQMError as exc:
+            log.debug("demo: tried again: %s", exc)
             return
-        del self._steps[0]
+        if done:
+            del self._steps[0]
+
+    def _pause(self) -> bool:
+        """Pause the queue ``low``, once it has a job."""
+        there = self._store.run(is_queue(self._store.keys, "low"))
+        if there:
+            self._admin.pause("low")
+        return there
+
+    def _trigger(self) -> bool:
+        """Trigger a cron entry, once a server has it, so that it has a history from the beginning."""
+        table = self._store.run(read_cron(self._store.keys, [_TRIGGERED], listed=True))
+        there = table.rows[0].entry is not None and not table.orphaned(table.rows[0])
+        if there:
+            self._admin.cron.trigger(_TRIGGERED)
+        return there

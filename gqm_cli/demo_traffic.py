@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from gqm.job import Options
-from gqm_cli.demo_jobs import SILENT_DOMAIN
+from gqm_cli.demo_jobs import SILENT_DOMAIN, SLOW_DOMAIN
 
 IMPORT_EVERY_S = 15.0
 IMPORTS_PER_FAILURE = 4
@@ -18,7 +18,8 @@ REPORT_EVERY_S = 12.0
 NEWSLETTER_EVERY_S = 4.0
 REMINDER_EVERY_S = 5.0
 
-SILENT_SHARE = 0.04
+SLOW_SHARE, SILENT_SHARE = 0.03, 0.01
+"""Mails that time out once, and always."""
 BAD_SHARE = 0.03
 URGENT_SHARE = 0.02
 IMAGES_PER_S = 0.8
@@ -103,16 +104,22 @@ def _steady(dice: random.Random, rate: float) -> Iterator[Order]:
 
 
 def _email(dice: random.Random, at_s: float) -> Order:
-    silent = dice.random() < SILENT_SHARE
     options: Options = {"queue": "mail", "enqueued_by": "shop"}
     if dice.random() < URGENT_SHARE:
         options = {**options, "enqueue_at_front": True, "meta": {"reason": "password reset"}}
     mail: dict[str, object] = {
-        "to": f"{_person(dice)}@{SILENT_DOMAIN if silent else dice.choice(_DOMAINS)}",
+        "to": f"{_person(dice)}@{_mail_domain(dice)}",
         "subject": dice.choice(_SUBJECTS),
         "kilobytes": dice.randint(20, 120),
     }
     return Order(at_s, "email.send", mail, options)
+
+
+def _mail_domain(dice: random.Random) -> str:
+    share = dice.random()
+    if share < SILENT_SHARE:
+        return SILENT_DOMAIN
+    return SLOW_DOMAIN if share < SILENT_SHARE + SLOW_SHARE else dice.choice(_DOMAINS)
 
 
 def _invoice(dice: random.Random, at_s: float, number: int) -> Order:

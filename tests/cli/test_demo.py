@@ -87,10 +87,6 @@ def assert_nothing_is_left(home: Path, *, within_s: float = 0.0) -> None:
     eventually(lambda: not list(home.glob("gqm-demo-*")), timeout=within_s, message="no folder is left")
 
 
-def page_is_filled(demo: Demo, path: str) -> bool:
-    return bool(demo.data(path))
-
-
 PAGES = {
     "Queues": "/queues",
     "Workers": "/workers",
@@ -132,7 +128,12 @@ def test_it_runs_for_its_time_and_leaves_nothing(gqm: Gqm) -> None:
 def test_every_page_has_data_soon(gqm: Gqm) -> None:
     demo = Demo(gqm)
     for name, path in PAGES.items():
-        eventually(lambda path=path: page_is_filled(demo, path), timeout=UP_S, interval=0.1, message=name)
+        eventually(lambda path=path: demo.data(path), timeout=UP_S, interval=0.1, message=name)
+    entries = demo.data("/audit")
+    assert [(entry["action"], entry["ok"]) for entry in entries] == [
+        ("cron.trigger", True),
+        ("queue.pause", True),
+    ]
     with urllib.request.urlopen(f"{demo.url}/dashboard/", timeout=5) as answer:
         assert answer.status == 200
     running = demo.running
@@ -146,7 +147,7 @@ def test_pages_have_data_within_5_s_and_all_statuses_are_seen_within_60_s(gqm: G
     demo = Demo(gqm, "--duration", "60")
     for name, path in PAGES.items():
         left_s = demo.begun + 5 - time.monotonic()
-        eventually(lambda path=path: page_is_filled(demo, path), timeout=left_s, interval=0.1, message=name)
+        eventually(lambda path=path: demo.data(path), timeout=left_s, interval=0.1, message=name)
     seen: set[str] = set()
     wanted = {
         *("ready", "scheduled", "retry", "deferred", "processing"),
