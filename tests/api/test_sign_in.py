@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import json
+import logging
 import re
 import statistics
 import time
 from typing import Any
 
+import bcrypt
 import pytest
 import redis
 
@@ -186,6 +190,69 @@ def test_unknown_names_take_as_long_as_wrong_passwords(api: Api) -> None:
     pairs = [(seconds(True), seconds(False)) for _ in range(300)]
     known, unknown = (statistics.median(column) for column in zip(*pairs, strict=True))
     assert abs(known - unknown) / known < 0.05
+
+
+@pytest.mark.security(5)
+def test_a_whole_sign_in_takes_as_long_for_names_that_nobody_has(redis_socket: str, prefix: str) -> None:
+    """The same at the cost that new hashes have, over the whole way of a request."""
+    hashed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(12)).decode()
+    users = [{"username": "ana", "password_hash": hashed, "role": "admin"}]
+    with serve(f"unix:{redis_socket}", prefix, auth_enabled=True, auth_users=users, rate_limit=-1) as api:
+
+        def seconds(name: str, address: str) -> float:
+            body = json.dumps({"username": name, "password": "wrong"}).encode()
+            environ = {"REQUEST_METHOD": "POST", "PATH_INFO": "/auth/login", "REMOTE_ADDR": address}
+            environ |= {"CONTENT_TYPE": "application/json", "CONTENT_LENGTH": str(len(body))}
+            statuses: list[str] = []
+            begun = time.thread_time()  # what others use the machine for does not count
+            pieces = api.app(
+                {**environ, "wsgi.input": io.BytesIO(body)}, lambda status, fields: statuses.append(status)
+            )
+            assert b"UNAUTHORIZED" in b"".join(pieces)
+            return time.thread_time() - begun
+
+        seconds("ana", "192.0.2.250")
+        pairs = [
+            (seconds("ana", f"192.0.2.{number}"), seconds(f"user{number}", f"192.0.2.{number}"))
+            for number in range(5)
+        ]
+    known, unknown = (min(column) for column in zip(*pairs, strict=True))
+    assert known > 0.05, "it is a hash of real cost"
+    assert abs(known - unknown) / known < 0.05
+
+
+@pytest.mark.security(7)
+def test_no_key_is_taken_from_a_url_or_written_anywhere(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    wrong = "wrong-key-" + "w" * 32
+    for query in (f"api_key={ADMIN_KEY}", f"key={ADMIN_KEY}", f"X-API-Key={ADMIN_KEY}"):
+        assert api.get(f"/api/v1/queues?{query}", key=None).status == 401
+    answers = [
+        api.get("/api/v1/queues"),
+        api.get("/api/v1/queues", key=wrong),
+        api.post("/api/v1/queues/default/pause", key=wrong),
+        api.get("/auth/keys"),
+        api.get("/api/v1/audit"),
+        api.get("/metrics"),
+        api.get(f"/api/v1/jobs/{ADMIN_KEY}", key=None),
+    ]
+    logged = "".join(record.getMessage() for record in caplog.records)
+    assert "/api/v1/queues" in logged
+    for secret in (ADMIN_KEY, wrong):
+        assert secret not in logged
+        assert all(secret not in answer.raw.decode() for answer in answers)
+    assert api.get("/auth/keys").data[0]["last_used_at"] is not None
+
+
+@pytest.mark.security(9)
+def test_an_omitted_role_is_the_least(redis_socket: str, prefix: str) -> None:
+    options: dict[str, Any] = {"auth_enabled": True, "auth_users": [USERS[1]], "rate_limit": -1}
+    options["api_keys"] = [{"name": "bare", "key": ADMIN_KEY}]
+    with serve(f"unix:{redis_socket}", prefix, **options) as api:
+        assert api.get("/auth/me").data["role"] == "viewer"
+        assert api.log_in("vic").data["role"] == "viewer"
+        for who in ({}, {"user": "vic"}):
+            assert api.post("/api/v1/queues/default/pause", **who).code == "FORBIDDEN"
 
 
 # ------------------------------------------------------------------------------- CSRF, origin, host
