@@ -52,7 +52,7 @@ def _described(entry: CronView) -> CronView:
 def _row(entry: CronView) -> tuple[str, ...]:
     state = "orphaned" if entry.orphaned else "enabled" if entry.enabled else "disabled"
     last_job = entry.last_job.status if entry.last_job else "-"
-    times = (clock(entry.last_run), clock(entry.next_run))
+    times = (clock(entry.last_run), clock(None if entry.orphaned else entry.next_run))
     return (
         *(entry.id, entry.cron_expr, entry.timezone, entry.job_type, entry.queue),
         *(state, *times, last_job),
