@@ -20,7 +20,8 @@ from gqm.store.commands.servers import lease_score
 from gqm.store.plan import follow
 from gqm.store.read.faults import FAULTS, Repair
 from gqm.store.read.keyparts import part_of
-from gqm.store.read.ledger import SLACK_S, Bounds, Census, Finding, collect, confirm
+from gqm.store.read.ledger import Census, Finding, confirm
+from gqm.store.read.suspicion import SLACK_S, Bounds, collect
 
 if TYPE_CHECKING:
     from gqm.admin.log import AuditLog

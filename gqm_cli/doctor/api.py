@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 LIMIT_S = 3.0
 _MOST_BYTES = 1_048_576
+_REFUSED = (401, 403)
 
 
 class Unreachable(Exception):
@@ -71,9 +72,10 @@ def check_api(config: Config | None, given: str | None) -> Iterator[Check]:
     yield from _health(url, health)
     if not health.value("status"):
         return
-    yield from _auth(config, url)
+    answer = get(url, "/api/v1/queues?limit=1")
+    yield _auth(config, url, answer.status)
     yield from _cookie(config, url, health)
-    yield _metrics(config, url)
+    yield _metrics(url, closed=answer.status in _REFUSED)
     yield from _dashboard(config, url)
 
 
@@ -97,20 +99,18 @@ def is_local(url: str) -> bool:
     return is_loopback(urlsplit(url).hostname or "")
 
 
-def _auth(config: Config | None, url: str) -> Iterator[Check]:
-    answer = get(url, "/api/v1/queues?limit=1")
-    if answer.status in (401, 403):
-        yield ok("api.auth", "a call without credentials is refused")
-    elif answer.status != 200:
-        yield warn("api.auth", f"a call without credentials is answered with {answer.status}")
-    elif config is not None and not config.monitoring.anonymous:
+def _auth(config: Config | None, url: str, status: int) -> Check:
+    if status in _REFUSED:
+        return ok("api.auth", "a call without credentials is refused")
+    if status != 200:
+        return warn("api.auth", f"a call without credentials is answered with {status}")
+    if config is not None and not config.monitoring.anonymous:
         text = "the configuration asks for credentials, and the server does without"
-        yield fail("api.auth", text, "restart the server")
-    elif is_local(url):
-        yield ok("api.auth", "open to everybody on this machine, and to nobody else")
-    else:
-        text = "anybody who reaches it may do everything"
-        yield fail("api.auth", text, 'run "gqm set-password admin" and restart the server')
+        return fail("api.auth", text, "restart the server")
+    if is_local(url):
+        return ok("api.auth", "open to everybody on this machine, and to nobody else")
+    text = "anybody who reaches it may do everything"
+    return fail("api.auth", text, 'run "gqm set-password admin" and restart the server')
 
 
 def _cookie(config: Config | None, url: str, health: Answer) -> Iterator[Check]:
@@ -125,13 +125,13 @@ def _cookie(config: Config | None, url: str, health: Answer) -> Iterator[Check]:
         yield fail("api.cookie", text, fix)
 
 
-def _metrics(config: Config | None, url: str) -> Check:
+def _metrics(url: str, *, closed: bool) -> Check:
     answer = get(url, "/metrics")
-    if answer.status in (401, 403):
+    if answer.status in _REFUSED:
         return ok("api.metrics", "/metrics is closed")
     if answer.status != 200:
         return warn("api.metrics", f"/metrics is answered with {answer.status}")
-    if is_local(url) and (config is None or config.monitoring.anonymous):
+    if is_local(url) and not closed:
         return ok("api.metrics", "/metrics is open to this machine, as all of the API")
     return warn("api.metrics", "/metrics is open to everybody", "set monitoring.api.metrics_public: false")
 

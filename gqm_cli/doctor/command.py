@@ -165,7 +165,7 @@ class _Visit:
         try:
             self._add(check_engine(acting.store, _slack_s(acting.config)))
         except StoreError as exc:
-            self.checks.append(fail("engine.keys", str(exc), "gqm doctor --ledger lists such keys"))
+            self.checks.append(fail("engine.keys", str(exc), "--ledger names such keys"))
         except RedisUnavailable as exc:
             self.checks.append(fail("redis.reach", str(exc)))
             self.unreachable = True

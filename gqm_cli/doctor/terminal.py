@@ -15,7 +15,8 @@ from gqm_cli.doctor.checks import Check, ok, skip, warn
 LEAST_SIZE = (60, 15)
 GOOD_SIZE = (100, 30)
 GLYPHS = "✓►▰"
-ANSWER_S = 0.3
+ANSWER_S = 1.0
+"""How long a terminal has to say where its cursor is; over slow lines it takes a while."""
 _POSITION = re.compile(rb"\x1b\[(\d+);(\d+)R")
 _COPIERS = ("pbcopy", "wl-copy", "xclip", "xsel", "clip.exe")
 
@@ -34,6 +35,8 @@ def check_terminal(environ: Mapping[str, str], *, ask: bool = True) -> Iterator[
 
 def size_check(columns: int, rows: int) -> Check:
     """Check the size in characters."""
+    if not columns or not rows:
+        return skip("terminal.size", "the terminal does not say how large it is")
     shown = f"{columns}x{rows} characters"
     if columns < LEAST_SIZE[0] or rows < LEAST_SIZE[1]:
         return warn("terminal.size", f"{shown} is too small for gqm tui", "enlarge it to 60x15 at least")
@@ -113,7 +116,7 @@ def measure(text: str) -> int | None:
     except (OSError, UnicodeEncodeError):
         return None
     finally:
-        termios.tcsetattr(keys, termios.TCSANOW, before)
+        termios.tcsetattr(keys, termios.TCSAFLUSH, before)
     match = _POSITION.search(answer)
     return int(match[2]) - 1 if match else None
 

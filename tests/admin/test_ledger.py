@@ -10,7 +10,8 @@ from gqm.job import Status
 from gqm.store.plan import follow
 from gqm.store.read.audit import AuditFilter, list_audit
 from gqm.store.read.faults import FAULTS
-from gqm.store.read.ledger import Bounds, Census
+from gqm.store.read.ledger import Census
+from gqm.store.read.suspicion import Bounds
 from tests.support.corruptions import CORRUPTIONS, Corruption
 from tests.support.keyspace import Keyspace
 from tests.support.states import MAKE

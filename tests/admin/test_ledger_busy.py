@@ -10,7 +10,7 @@ import pytest
 import gqm
 from gqm.admin.ledger import examine
 from gqm.store.plan import follow
-from gqm.store.read.ledger import Bounds, collect
+from gqm.store.read.suspicion import Bounds, collect
 from gqm.store.sync import Store
 from tests.engine.running import running
 from tests.support.keyspace import Keyspace
