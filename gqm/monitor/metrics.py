@@ -9,7 +9,8 @@ import threading
 import time
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from gqm.errors import RedisUnavailable
 from gqm.monitor.answers import Plain
 from gqm.monitor.request import Request
 from gqm.store.read.cron import list_cron
+from gqm.store.read.names import MAX_NAMES
 
 if TYPE_CHECKING:
     from gqm.monitor.context import Context
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 STATES = ("ready", "processing", "scheduled", "retry", "deferred", "completed", "dead_letter", "canceled")
+
+MAX_QUEUES = 1000
+"""Most queues that have a label of their own."""
+OTHER = "_other"
 
 Labels = tuple[tuple[str, str], ...]
 Sample = tuple[Labels, float]
@@ -136,12 +142,7 @@ def metrics(context: Context, request: Request) -> Plain:
 
 def _from_redis(context: Context) -> Iterator[str]:
     context.backend.now()
-    queues = context.observed.queues().queues
-    jobs = [
-        ((("queue", q.name), ("status", state)), float(getattr(q, state))) for q in queues for state in STATES
-    ]
-    yield from family("gqm_jobs", "gauge", "Jobs that are kept.", jobs)
-    yield from _of_queues(queues)
+    yield from _of_queues(Labeled(context.observed.queues(most=MAX_NAMES).queues))
     yield from _of_fleet(context.observed.fleet())
     cron = context.backend.follow(list_cron(context.backend.keys)).entries
     cron_values: tuple[tuple[str, str, Callable[[CronView], float]], ...] = (
@@ -154,38 +155,66 @@ def _from_redis(context: Context) -> Iterator[str]:
         yield from family(f"gqm_cron_{name}", "gauge", words, samples)
 
 
-def _of_queues(queues: list[QueueView]) -> Iterator[str]:
-    def of(value: Callable[[QueueView], float | None]) -> list[Sample]:
-        found = ((queue.name, value(queue)) for queue in queues)
-        return [((("queue", name),), number) for name, number in found if number is not None]
+class Labeled:
+    """Queues under their names, as many as a scrape bears, and the rest under one name."""
 
-    def seconds(ms: int | None) -> float | None:
-        return None if ms is None else ms / 1000
+    def __init__(self, queues: Sequence[QueueView]) -> None:
+        self._shown = queues[:MAX_QUEUES]
+        self._rest: Sequence[QueueView] = ()
+        if len(queues) > MAX_QUEUES:
+            # A queue that is really called so must not be there twice.
+            named = [queue for queue in queues if queue.name != OTHER]
+            self._shown = named[:MAX_QUEUES]
+            self._rest = [*named[MAX_QUEUES:], *(queue for queue in queues if queue.name == OTHER)]
 
+    def samples(
+        self,
+        value: Callable[[QueueView], float | None],
+        fold: Callable[[Sequence[float]], float] | None = sum,
+        *labels: tuple[str, str],
+    ) -> list[Sample]:
+        """Return a value of each queue; that of the rest is ``fold`` of theirs, none without it."""
+        found = [(queue.name, value(queue)) for queue in self._shown]
+        rest = [number for number in map(value, self._rest) if number is not None]
+        if rest and fold is not None:
+            found.append((OTHER, fold(rest)))
+        return [((("queue", name), *labels), number) for name, number in found if number is not None]
+
+
+def _of_queues(queues: Labeled) -> Iterator[str]:
+    jobs: list[Sample] = []
+    for state in STATES:
+        jobs += queues.samples(attrgetter(state), sum, ("status", state))
+    yield from family("gqm_jobs", "gauge", "Jobs that are kept.", jobs)
+    # Means of many queues cannot be told from their means.
     for name, kind, words, samples in (
-        ("jobs_processed_total", "counter", "Completed jobs.", of(lambda q: float(q.processed_total))),
-        ("jobs_failed_total", "counter", "Dead jobs.", of(lambda q: float(q.failed_total))),
-        ("queue_paused", "gauge", "Whether the queue is paused.", of(lambda q: float(q.paused))),
+        ("jobs_processed_total", "counter", "Completed jobs.", queues.samples(lambda q: q.processed_total)),
+        ("jobs_failed_total", "counter", "Dead jobs.", queues.samples(lambda q: q.failed_total)),
+        ("queue_paused", "gauge", "Whether the queue is paused.", queues.samples(lambda q: q.paused)),
         (
             "queue_oldest_ready_age_seconds",
             "gauge",
             "How long the next job has been ready.",
-            of(lambda q: seconds(q.oldest_age_ms)),
+            queues.samples(lambda q: _seconds(q.oldest_age_ms), max),
         ),
         (
             "queue_wait_seconds",
             "gauge",
             "Mean wait of the last full minute.",
-            of(lambda q: seconds(q.wait_avg_ms)),
+            queues.samples(lambda q: _seconds(q.wait_avg_ms), None),
         ),
         (
             "queue_run_seconds",
             "gauge",
             "Mean run of the last full minute.",
-            of(lambda q: seconds(q.run_avg_ms)),
+            queues.samples(lambda q: _seconds(q.run_avg_ms), None),
         ),
     ):
         yield from family(f"gqm_{name}", kind, words, samples)
+
+
+def _seconds(ms: int | None) -> float | None:
+    return None if ms is None else ms / 1000
 
 
 def _of_fleet(fleet: Fleet) -> Iterator[str]:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gqm.errors import QueueNotFound
+from gqm.store.read.names import MAX_NAMES
 from gqm.store.read.queues import (
+    MAX_LISTED,
     Census,
     QueueList,
     QueueView,
@@ -48,11 +50,11 @@ class Observed:
         self._fleet: tuple[float, Fleet] | None = None
         self._samples: deque[tuple[float, dict[str, int]]] = deque(maxlen=SAMPLES)
 
-    def queues(self, holding: str = "") -> QueueList:
-        """Return all queues, or those with a text in their names."""
+    def queues(self, holding: str = "", most: int = MAX_LISTED) -> QueueList:
+        """Return all queues, or those with a text in their names; so many at most."""
         census, fleet = self.census(), self.fleet()
         found = self._backend.follow(
-            list_queues(self._backend.keys, census=census, fleet=fleet, holding=holding)
+            list_queues(self._backend.keys, census=census, fleet=fleet, holding=holding, most=most)
         )
         if not holding:
             self._sample(found)
@@ -68,7 +70,7 @@ class Observed:
 
     def totals(self, uptime_ms: int) -> tuple[Totals, float]:
         """Return the sums over the key space, and the clock of Redis."""
-        listed = self.queues()
+        listed = self.queues(most=MAX_NAMES)
         found = totals(listed, self.census(), self.fleet())
         return msgspec.structs.replace(found, uptime_ms=uptime_ms), listed.server_time
 

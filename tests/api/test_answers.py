@@ -238,6 +238,27 @@ def test_metrics_are_well_formed(api: Api) -> None:
     assert "gqm_redis_up 1" in text
 
 
+def test_metrics_of_many_queues_sum_the_rest(api: Api) -> None:
+    backend = api.app.context.backend
+    names = [f"q{number:04}" for number in range(1200)]
+    backend.run(announce(backend.keys, [*names, "_other"], 60, 60))
+    for name in ("q0001", "q1100", "q1100", "q1199", "_other"):
+        api.client.enqueue("a", queue=name)
+    for name in ("q1101", "q1102"):
+        assert api.post(f"/api/v1/queues/{name}/pause").status == 200
+    lines = api.get("/metrics").raw.decode().splitlines()
+    ready = [line for line in lines if line.startswith("gqm_jobs{") and 'status="ready"' in line]
+    assert len(ready) == len(set(ready)) == 1001
+    assert 'gqm_jobs{queue="q0001",status="ready"} 1' in ready
+    assert 'gqm_jobs{queue="_other",status="ready"} 4' in ready
+    assert 'gqm_queue_paused{queue="_other"} 2' in lines
+    assert sum(line.startswith('gqm_queue_oldest_ready_age_seconds{queue="_other"}') for line in lines) == 1
+    sums = api.get("/api/v1/stats").data
+    assert (sums["queues"], sums["ready"], sums["paused_queues"]) == (1201, 5, 2)
+    listed = api.get("/api/v1/queues")
+    assert (len(listed.data), listed.json["meta"]["truncated"]) == (1000, True)
+
+
 def test_fields_can_be_hidden_from_a_role(redis_socket: str, prefix: str) -> None:
     def redact(role: str, field: str, value: object) -> object:
         return "***" if role == "viewer" and field == "payload" else value

@@ -138,15 +138,20 @@ def _add(counts: dict[str, dict[str, int]], step: Waiting) -> None:
 
 
 def list_queues(
-    keys: Keys, *, census: Census | None = None, fleet: Fleet | None = None, holding: str = ""
+    keys: Keys,
+    *,
+    census: Census | None = None,
+    fleet: Fleet | None = None,
+    holding: str = "",
+    most: int = MAX_LISTED,
 ) -> Plan[QueueList]:
-    """Return all queues by name, at most 1,000; ``holding`` is a part of their names.
+    """Return all queues by name, at most 1,000 if nothing else is said; ``holding`` is a part of their names.
 
     A census and a fleet that were read some seconds ago may be handed in.
     """
     found = yield from queue_names(keys)
     names = [name for name in found.names if holding in name]
-    listed = names[:MAX_LISTED]
+    listed = names[:most]
     census = census or (yield from take_census(keys))
     fleet = fleet or (yield from read_fleet(keys))
     sizes, now_ms = yield from _read_sizes(keys, listed)
