@@ -13,8 +13,10 @@ RECEIVE_S = 10.0
 """Until a request must have arrived whole."""
 ANSWER_S = 30.0
 """Until an answer must have been taken by the client."""
-STREAM_WRITE_S = 10.0
-"""The same for one piece of an event stream."""
+SLOW_S = 10.0
+"""After so long without a piece taken, a stream is ended."""
+STREAM_WRITE_S = 12.0
+"""Until a piece of a stream must have been taken; then nothing more can be said to the client."""
 IDLE_S = 5.0
 """How long a connection may wait for its next request."""
 MAX_CONNECTIONS = 64

@@ -14,7 +14,7 @@ import msgspec
 from gqm.errors import GQMError, RedisUnavailable
 from gqm.monitor.answers import Stream
 from gqm.monitor.changes import Event, JobChanges, Watch
-from gqm.monitor.limits import MAX_STREAMS
+from gqm.monitor.limits import MAX_STREAMS, SLOW_S
 from gqm.monitor.problems import Problem
 from gqm.monitor.queries import Names
 
@@ -53,6 +53,8 @@ class Client:
         self._ready = threading.Condition()
         self._events: deque[Event] = deque()
         self._dropped = 0
+        self.writing_since: float | None = None
+        """On the monotonic clock, while a piece is being sent."""
         self.bye = ""
         """Why it ends; empty while it goes on."""
 
@@ -73,6 +75,9 @@ class Client:
         if not self._fits(event):
             return
         with self._ready:
+            since = self.writing_since
+            if since is not None and time.monotonic() - since > SLOW_S:
+                self.bye = self.bye or "slow_client"
             if len(self._events) >= MAX_BUFFER:
                 self._dropped += 1
                 return
@@ -273,8 +278,9 @@ class _Pieces:
             if not text and now - spoken >= COMMENT_EVERY_S:
                 text = b":\n\n"
             if text:
-                spoken = now
+                spoken = client.writing_since = now
                 yield text
+                client.writing_since = None
         yield self._piece("bye", {"reason": client.bye})
 
     def _check(self) -> None:

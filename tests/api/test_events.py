@@ -6,15 +6,17 @@ import contextlib
 import json
 import socket
 import threading
+import time
 from contextlib import ExitStack
 from queue import Empty, Queue
 from typing import Any
 
 import pytest
 
+from gqm.monitor import server as server_module
 from gqm.monitor import sse
 from gqm.monitor.options import Hooks
-from tests.api.support import ADMIN_KEY, KEYS, VIEWER_KEY, Api, serve
+from tests.api.support import ADMIN_KEY, KEYS, VIEWER_KEY, Api, read_all, serve
 from tests.support.wait import eventually
 
 
@@ -166,6 +168,54 @@ def test_a_slow_reader_is_told_what_it_missed() -> None:
         client.put(sse.Event("queue", {"queue": "q", "n": number}))
     events, dropped = client.take(0)
     assert (len(events), dropped) == (sse.MAX_BUFFER, 5000 - sse.MAX_BUFFER)
+
+
+class Sleeper:
+    """A client that opens a stream and does not read."""
+
+    def __init__(self, api: Api) -> None:
+        self.socket = socket.socket()
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self.socket.settimeout(30)
+        self.socket.connect(("127.0.0.1", api.port))
+        key = f"X-API-Key: {VIEWER_KEY}"
+        self.socket.sendall(f"GET /api/v1/events HTTP/1.1\r\nHost: x\r\n{key}\r\n\r\n".encode())
+        eventually(lambda: api.app.context.hub.clients == 1)
+        (self.client,) = api.app.context.hub._all()
+
+    def flood(self, api: Api) -> None:
+        """Send so much that the connection is full."""
+        data = {"queue": "q", "text": "x" * 20_000}
+
+        def is_full() -> bool:
+            api.app.context.hub.tell("queue", data)
+            since = self.client.writing_since
+            return since is not None and time.monotonic() - since > 0.3
+
+        eventually(is_full, 20)
+
+
+@pytest.mark.fault(36)
+def test_a_client_that_reads_too_slowly_is_told_so(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sse, "SLOW_S", 0.2)
+    sleeper = Sleeper(api)
+    sleeper.flood(api)
+    for _ in range(3 * sse.MAX_BUFFER):
+        api.app.context.hub.tell("queue", {"queue": "q"})
+    assert len(sleeper.client._events) <= sse.MAX_BUFFER, "what it does not read does not pile up"
+    text = read_all(sleeper.socket)
+    sleeper.socket.close()
+    assert text.endswith(b'event: bye\ndata: {"reason":"slow_client"}\n\n'), text[-200:]
+    eventually(lambda: api.app.context.hub.clients == 0)
+
+
+@pytest.mark.fault(36)
+def test_a_client_that_never_reads_is_dropped(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "STREAM_WRITE_S", 0.5)
+    sleeper = Sleeper(api)
+    sleeper.flood(api)
+    eventually(lambda: api.app.context.hub.clients == 0, 5)
+    sleeper.socket.close()
 
 
 def test_streams_can_be_turned_off(redis_socket: str, prefix: str) -> None:
