@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 
 import pytest
@@ -125,3 +126,49 @@ def test_a_full_disk_leaves_no_file(gqm: Gqm, monkeypatch: pytest.MonkeyPatch) -
     done = gqm("init")
     assert (done.code, done.err) == (1, "gqm: error: no space left on device\n")
     assert list(gqm.folder.iterdir()) == []
+
+
+_CHOICE = re.compile(r"^(?P<before> *)(?:# )?(?P<key>(?:- |  )?\w+: )(?P<value>\S.*?) +# (?P<comment>.*)$")
+_WORDS = re.compile(r": (\w+(?:, \w+)+)(?:;|$)")
+_RANGE = re.compile(r"\((-?[0-9]\w*) to (-?[0-9]\w*)(?:, or (-?[0-9]+) .*)?\)")
+_NUMBER = re.compile(r"(?<![\w.])(-?[0-9]+) = ")
+
+
+def named(comment: str) -> list[str]:
+    """The values that a comment of the template names: words, ends of a range, numbers with a meaning."""
+    words = [word for found in _WORDS.findall(comment) for word in found.split(", ")]
+    return (
+        words + [end for found in _RANGE.findall(comment) for end in found if end] + _NUMBER.findall(comment)
+    )
+
+
+@pytest.mark.fault(7)
+def test_every_value_that_a_comment_names_is_accepted(gqm: Gqm) -> None:
+    lines = gqm("init", "--stdout", "--redis", "localhost:6379").out.split("\n")
+    tried = 0
+    for number, line in enumerate(lines):
+        match = _CHOICE.match(line)
+        for value in named(match["comment"]) if match else ():
+            assert match
+            changed = [*lines]
+            changed[number] = f"{match['before']}{match['key']}{value}"
+            if value == "custom":
+                changed[number] += f'\n{match["before"]}intervals: ["10s"]'
+            _uncomment_item(changed, number)
+            gqm.write("changed.yaml", "\n".join(changed))
+            done = gqm("check", "changed.yaml")
+            # A key without a secret is incomplete, which says nothing about its role.
+            assert done.out.splitlines()[-1].startswith("0 errors, "), (line, value, done.out)
+            tried += 1
+    assert tried > 50
+
+
+def _uncomment_item(lines: list[str], number: int) -> None:
+    """Take the marks away from the rest of the list item that a line is in, if that is a comment."""
+    if not re.match(r" *- |   ", lines[number].replace("# ", "")):
+        return
+    for step in (-1, 1):
+        at = number + step
+        while re.match(r" +# (  |- )\w+:", lines[at]):
+            lines[at] = lines[at].replace("# ", "", 1)
+            at += step
