@@ -44,9 +44,14 @@ class Answer:
 
 
 def api_url(config: Config | None, given: str | None) -> str:
-    """Return where the API is, as it is given or configured; empty if there is none."""
+    """Return where the API is, as it is given or configured; empty if there is none.
+
+    A user and password in it are left out: nothing is asked with them, and they must not show.
+    """
     if given:
-        return given.rstrip("/")
+        scheme, separator, rest = given.rstrip("/").partition("://")
+        host, slash, path = rest.partition("/")
+        return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
     if config is None or not config.monitoring.api.enabled:
         return ""
     from gqm.config import split_host_port

@@ -193,13 +193,13 @@ class _Visit:
 
     def _on_api(self, config: Config | None, api_url: str | None) -> None:
         from gqm_cli.doctor.api import Unreachable, check_api
+        from gqm_cli.doctor.api import api_url as url_of
 
         try:
             self._add(check_api(config, api_url))
         except Unreachable as exc:
-            self.checks.append(
-                fail("api.reach", f"nobody answers at {api_url}: {exc}", "is the server running?")
-            )
+            text = f"nobody answers at {url_of(config, api_url)}: {exc}"
+            self.checks.append(fail("api.reach", text, "is the server running?"))
             self.unreachable = True
 
     # -- repairs

@@ -21,7 +21,7 @@ def check_ledger(census: Census) -> Iterator[Check]:
 
     for kind, findings in census.of_kind().items():
         fault = FAULTS[kind]
-        text = f"{len(findings):,} {fault.text}: {_names(findings)}"
+        text = f"{fault.text} ({len(findings):,}): {_names(findings)}"
         fix = f"--fix would {fault.advice}" if fault.repair else fault.advice
         yield Check(f"ledger.{kind}", Status.FAIL if fault.grave else Status.WARN, text, fix)
     where = f"{counted(census.jobs, 'job')} in {counted(census.queues, 'queue')}"
@@ -46,7 +46,7 @@ def repairable(census: Census) -> list[tuple[str, str]]:
     from gqm.store.read.faults import FAULTS
 
     return [
-        (f"{len(findings):,} {FAULTS[kind].text}", FAULTS[kind].advice)
+        (f"{FAULTS[kind].text} ({len(findings):,})", FAULTS[kind].advice)
         for kind, findings in census.of_kind().items()
         if FAULTS[kind].repair
     ]
@@ -58,4 +58,4 @@ def told(done: Repaired) -> str:
 
     rest = done.found - done.changed
     moved = f", {rest:,} needed none any more" if rest else ""
-    return f"repaired {done.changed:,} of {done.found:,} {FAULTS[done.kind].text}{moved}"
+    return f"repaired {done.changed:,} of {done.found:,}{moved}: {FAULTS[done.kind].text}"

@@ -30,7 +30,7 @@ def check_redis(config: Config, store: Store) -> Iterator[Check]:
     yield _policy(found)
     yield from _persistence(store)
     yield from _protection(config, store)
-    yield from _access(store)
+    yield from _access(config, store)
     yield _clock(store)
     yield _prefix(store)
 
@@ -124,7 +124,7 @@ def _protection(config: Config, store: Store) -> Iterator[Check]:
         yield ok("redis.tls", "connections are encrypted")
 
 
-def _access(store: Store) -> Iterator[Check]:
+def _access(config: Config, store: Store) -> Iterator[Check]:
     from gqm.errors import RedisSetupError, RedisUnavailable, StoreError
     from gqm.store.commands.access import probe_access, probe_scan, probe_wait
 
@@ -147,7 +147,8 @@ def _access(store: Store) -> Iterator[Check]:
         return
     if refused:
         text = f"this user may not run {', '.join(refused)}"
-        yield fail("redis.acl", text, "allow them as docs/acl.md shows")
+        rules = " ".join(f"+{name}" for name in refused)
+        yield fail("redis.acl", text, f"ACL SETUSER {config.redis.username or 'NAME'} {rules}")
     else:
         yield ok("redis.acl", "this user may run all commands that are needed")
 

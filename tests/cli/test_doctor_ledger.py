@@ -51,7 +51,7 @@ def test_each_corruption_is_told(gqm: Gqm, space: Keyspace, corruption: Corrupti
     (check,) = checks
     assert check["id"] == f"ledger.{corruption.kind}"
     assert check["status"] == ("fail" if fault.grave else "warn")
-    assert check["detail"].startswith(f"1 {fault.text}: {subject}")
+    assert check["detail"].startswith(f"{fault.text} (1): {subject}")
     assert check["fix"] == (f"--fix would {fault.advice}" if corruption.repaired else fault.advice)
 
 
@@ -63,7 +63,7 @@ def test_five_names_and_a_number(gqm: Gqm, space: Keyspace) -> None:
     assert done.code == 1
     (line,) = ledger_lines(done.out)
     names = ", ".join(f"ghost-{n:04d} (queue:default:ready)" for n in range(5))
-    found = f"1,234 {FAULTS['no_hash'].text}: {names} and 1,229 more"
+    found = f"{FAULTS['no_hash'].text} (1,234): {names} and 1,229 more"
     assert line == f"✗ ledger   {found}: --fix would take the id out"
 
 
@@ -87,11 +87,11 @@ def test_a_repair(gqm: Gqm, space: Keyspace) -> None:
 
     assert done.code == 0
     assert done.err.splitlines() == [
-        f"would repair 1 {FAULTS[kind].text}: {FAULTS[kind].advice}" for kind in ("twice_ready", "live_ttl")
+        f"would repair {FAULTS[kind].text} (1): {FAULTS[kind].advice}" for kind in ("twice_ready", "live_ttl")
     ]
     lines = done.out.splitlines()
     assert len(ledger_lines(done.out)) == 3, "two findings, and that they are gone"
-    assert lines[-4:-2] == [f"repaired 1 of 1 {FAULTS[kind].text}" for kind in ("live_ttl", "twice_ready")]
+    assert lines[-4:-2] == [f"repaired 1 of 1: {FAULTS[kind].text}" for kind in ("live_ttl", "twice_ready")]
     assert lines[-2].startswith("✓ ledger   3 jobs in 1 queue")
     assert lines[-1] == "0 problems, 2 warnings"
     assert audit(space) == [
@@ -124,7 +124,7 @@ def test_what_cannot_be_repaired_stays(gqm: Gqm, space: Keyspace) -> None:
     CORRUPTIONS["record without state"].seed(space)
     done = gqm("doctor", "--fix", "--yes")
     assert done.code == 1
-    assert done.out.splitlines()[-2].startswith("✗ ledger   1 jobs in a state that is none")
+    assert done.out.splitlines()[-2].startswith("✗ ledger   jobs in a state that is none (1): ")
 
 
 @pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 1), ("", 1)])
@@ -135,7 +135,7 @@ def test_somebody_is_asked(gqm: Gqm, space: Keyspace, answer: str, code: int) ->
     done = gqm.terminal("doctor", "--fix", answers=[answer], NO_COLOR="1")
 
     assert done.code == code
-    assert "would repair 1 jobs more than once in their ready list: keep the copy" in done.err
+    assert "would repair jobs more than once in their ready list (1): keep the copy" in done.err
     assert "Repair this? [y/N]" in done.err
     if code:
         assert space.ready() == before

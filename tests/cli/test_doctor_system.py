@@ -273,6 +273,12 @@ def test_the_api_of_the_file_may_be_away(gqm: Gqm, space: Keyspace) -> None:
     assert one(done, "api.reach")[0] == "warn"
 
 
+def test_a_password_in_an_address_does_not_show(gqm: Gqm, space: Keyspace) -> None:
+    done = gqm("doctor", "--api-url", "http://ana:secret@127.0.0.1:1")
+    assert "http://127.0.0.1:1:" in done.out
+    assert "secret" not in done.out + done.err
+
+
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1", "127.0.0.1:8080", "http://", "http://127.0.0.1:x"])
 def test_an_address_that_is_none(gqm: Gqm, space: Keyspace, url: str) -> None:
     done = gqm("doctor", "--api-url", url)

@@ -14,7 +14,7 @@ class Fault(NamedTuple):
     """One kind of fault."""
 
     text: str
-    """What is wrong, behind the number of cases."""
+    """What is wrong."""
     advice: str
     """What the repair does; without a repair what a person can do."""
     repair: Repair | None = None
@@ -29,7 +29,7 @@ FAULTS: dict[str, Fault] = {
     "no_hash": Fault("ids without a job in a container of live jobs", "take the id out", "place"),
     "two_places": Fault("jobs in two containers", _PUT, "place"),
     "wrong_place": Fault("jobs in a container that their state does not name", _PUT, "place"),
-    "nowhere": Fault("live jobs in no container: nothing would ever run them", _PUT, "place"),
+    "nowhere": Fault("live jobs in no container, which nothing would ever run", _PUT, "place"),
     "twice_ready": Fault(
         "jobs more than once in their ready list", "keep the copy that is next to run", "place"
     ),
@@ -118,7 +118,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "ledger_off": Fault(
         "queues whose counters do not agree with their jobs",
-        "nothing to repair: jobs were written, deleted or evicted behind GQM's back",
+        "nothing to repair: another program enqueued jobs, or some were deleted or evicted behind GQM's back",
         None,
         False,
     ),

@@ -15,6 +15,7 @@ from gqm.store.commands.ledger import (
     MAX_JOBS,
     MAX_KEYS,
     MAX_QUEUES,
+    Judged,
     Suspect,
     judge_claims,
     judge_jobs,
@@ -29,8 +30,8 @@ from gqm.store.read.suspicion import SLACK_S, Suspicion, chunks, key_fault
 if TYPE_CHECKING:
     from gqm.keys import Keys
 
-MAX_SUSPECTS = 2000
-"""Most jobs that are looked at a second time."""
+MAX_DEEP_SUSPECTS = 5000
+"""Most jobs that ready lists are searched for."""
 
 
 class Finding(NamedTuple):
@@ -77,24 +78,28 @@ def confirm(keys: Keys, suspicion: Suspicion, slack_s: float = SLACK_S) -> Plan[
 
 
 def _jobs(keys: Keys, suspicion: Suspicion, slack_s: float) -> Plan[tuple[list[Finding], bool]]:
+    """Look at the jobs again; ready lists are searched only for those that they have to do with."""
     suspects = [Suspect(job_id, frozenset(queues)) for job_id, queues in sorted(suspicion.jobs.items())]
-    # Most of those that only moved are ruled out without searching a list.
-    left: list[Suspect] = []
+    findings: list[Finding] = []
+    deep: list[Suspect] = []
     for some in chunks(suspects, MAX_JOBS):
         judged = yield from ask(judge_jobs(keys, some, deep=False, slack_s=slack_s))
-        left += [s for s, j in zip(some, judged, strict=True) if j.faults or j.status == "ready" or s.queues]
-    findings: list[Finding] = []
-    for some in chunks(left[:MAX_SUSPECTS], MAX_DEEP):
-        for suspect, found in zip(
-            some, (yield from ask(judge_jobs(keys, some, deep=True, slack_s=slack_s))), strict=True
-        ):
-            queues = suspect.queues | {found.queue}
-            findings += [
-                Finding(kind, found.id, detail, queues)
-                for kind, detail in found.faults
-                if suspicion.fault_counts(kind)
-            ]
-    return findings, len(left) <= MAX_SUSPECTS
+        for suspect, found in zip(some, judged, strict=True):
+            if found.status == "ready" or suspect.id in suspicion.listed:
+                deep.append(suspect)
+            else:
+                findings += _findings(suspicion, suspect, found)
+    for some in chunks(deep[:MAX_DEEP_SUSPECTS], MAX_DEEP):
+        judged = yield from ask(judge_jobs(keys, some, deep=True, slack_s=slack_s))
+        for suspect, found in zip(some, judged, strict=True):
+            findings += _findings(suspicion, suspect, found)
+    return findings, len(deep) <= MAX_DEEP_SUSPECTS
+
+
+def _findings(suspicion: Suspicion, suspect: Suspect, found: Judged) -> list[Finding]:
+    queues = suspect.queues | {found.queue}
+    faults = [(kind, detail) for kind, detail in found.faults if suspicion.fault_counts(kind)]
+    return [Finding(kind, found.id, detail, queues) for kind, detail in faults]
 
 
 def _servers(keys: Keys, suspicion: Suspicion) -> Plan[list[Finding]]:

@@ -52,6 +52,8 @@ class Suspicion:
 
     jobs: dict[str, set[str]] = field(default_factory=dict)
     """Job ids, with the queues in whose containers they were met."""
+    listed: set[str] = field(default_factory=set)
+    """Those of them that were met in a ready list that should not hold them, or not as they do."""
     servers: set[str] = field(default_factory=set)
     queues: set[str] = field(default_factory=set)
     names: dict[str, KeyPart] = field(default_factory=dict)
@@ -184,13 +186,13 @@ class _Collector:
             before = frozenset(page)
             for job_id in ids:
                 if job_id in self._met:
-                    self._suspect(job_id, queue)
+                    self._suspect_listed(job_id, queue)
                 self._met.add(job_id)
             yield from self._of_container(ids, queue)
             # Most that were in another state before have come here since.
             yield from self._judge(Suspect(job_id, frozenset((queue,))) for job_id in self._not_ready(ids))
             for job_id in self._not_ready(ids):
-                self._suspect(job_id, queue)
+                self._suspect_listed(job_id, queue)
             offset += step.looked_at
             if step.looked_at < PAGE:
                 return
@@ -238,6 +240,10 @@ class _Collector:
             self._ready.add(judged.id)
         if any(self._found.fault_counts(kind) for kind, _ in judged.faults):
             self._suspect(judged.id, *suspect.queues)
+
+    def _suspect_listed(self, job_id: str, queue: str) -> None:
+        self._found.listed.add(job_id)
+        self._suspect(job_id, queue)
 
     def _suspect(self, job_id: str, *queues: str) -> None:
         self._found.jobs.setdefault(job_id, set()).update(queues)
