@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from gqm.job import Status
 from gqm_cli.demo_port import reserved_port
 from gqm_cli.diagnostics import CommandFailed
 from tests.cli.helpers import GQM, Gqm, Running
@@ -104,7 +105,7 @@ PAGES = {
 
 
 def test_it_runs_for_its_time_and_leaves_nothing(gqm: Gqm) -> None:
-    done = gqm.process("demo", "--no-tui", "--duration", "6", TMPDIR=str(gqm.folder))
+    done = gqm.process("demo", "--no-tui", "--duration", "2", TMPDIR=str(gqm.folder))
     assert (done.code, done.out) == (0, "")
     first, *rest = done.err.splitlines()
     assert re.fullmatch(
@@ -112,16 +113,7 @@ def test_it_runs_for_its_time_and_leaves_nothing(gqm: Gqm) -> None:
         r"demo data, loopback only, no password",
         first,
     )
-    text = "\n".join(rest)
-    assert re.search("^gqm .*  2 processes$", text, re.M)
-    for line in (
-        "email.send done",
-        "image.resize done",
-        "import.fetch done",
-        "InvalidPayload: payload does not",
-    ):
-        assert line in text, text
-    assert "stopped in " in rest[-1]
+    assert rest[-1].endswith("stopped before the start") or "stopped in " in rest[-1]
     assert_nothing_is_left(gqm.folder)
 
 
@@ -137,31 +129,38 @@ def test_every_page_has_data_soon(gqm: Gqm) -> None:
     with urllib.request.urlopen(f"{demo.url}/dashboard/", timeout=5) as answer:
         assert answer.status == 200
     running = demo.running
+    for line in (
+        "email.send done",
+        "image.resize done",
+        "import.load done",
+        "InvalidPayload: payload does not",
+    ):
+        running.says(line)
+    assert re.search("^gqm .*  2 processes$", running.err, re.M)
     running.signal(signal.SIGTERM)
     assert running.ends() == 0
     assert_nothing_is_left(gqm.folder)
 
 
 @pytest.mark.slow
-def test_pages_have_data_within_5_s_and_all_statuses_are_seen_within_60_s(gqm: Gqm) -> None:
-    demo = Demo(gqm, "--duration", "60")
+def test_every_page_has_data_within_5_s(gqm: Gqm) -> None:
+    if os.getloadavg()[0] > (os.cpu_count() or 1):
+        pytest.skip("the machine has other work, and this is about time")
+    demo = Demo(gqm)
     for name, path in PAGES.items():
         left_s = demo.begun + 5 - time.monotonic()
         eventually(lambda path=path: demo.data(path), timeout=left_s, interval=0.1, message=name)
-    seen: set[str] = set()
-    wanted = {
-        *("ready", "scheduled", "retry", "deferred", "processing"),
-        *("completed", "dead_letter", "canceled", "stopped"),
-    }
+    demo.running.signal(signal.SIGTERM)
+    assert demo.running.ends() == 0
 
-    def all_seen() -> bool:
-        for status in wanted - seen:
-            if demo.data(f"/jobs?status={status}&limit=1"):
-                seen.add(status)
-        return seen == wanted
 
-    left_s = demo.begun + 60 - time.monotonic()
-    eventually(all_seen, timeout=left_s, interval=0.2, message=f"missing: {wanted - seen}")
+@pytest.mark.slow
+def test_jobs_of_every_status_are_seen_within_60_s(gqm: Gqm) -> None:
+    demo = Demo(gqm, "--duration", "60")
+    for status in (status for status in Status if status is not Status.FAILED):
+        left_s = demo.begun + 60 - time.monotonic()
+        jobs = f"/jobs?status={status}&limit=1"
+        eventually(lambda path=jobs: demo.data(path), timeout=left_s, interval=0.2, message=status)
     assert demo.running.ends(70) == 0
     assert_nothing_is_left(gqm.folder)
 
@@ -431,7 +430,7 @@ LEFT_SCREEN = b"\x1b[?1049l"
 @pytest.mark.parametrize("key", [b"q", pytest.param(b"\x03", id="ctrl-c", marks=pytest.mark.slow)])
 def test_a_key_leaves_the_terminal_ui_and_ends_the_demo(gqm: Gqm, terminal: Terminal, key: bytes) -> None:
     terminal.shows("LIVE")
-    terminal.shows("email")
+    terminal.shows("mail")
     terminal.press(key)
     assert terminal.ends() == 0
     first, _, screen = terminal.shown.partition(b"\x1b[?1049h")
