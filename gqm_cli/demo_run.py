@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, Self
 from gqm_cli.demo_config import config_text
 from gqm_cli.demo_port import HOST
 from gqm_cli.demo_process import DemoProcess
-from gqm_cli.diagnostics import CommandFailed
+from gqm_cli.diagnostics import CommandFailed, SettingsBroken
 from gqm_cli.output import note, printable
 
 if TYPE_CHECKING:
@@ -120,8 +120,8 @@ class Demo:
             os.kill(os.getpid(), signal.SIGTERM)
 
     def _open_tui(self) -> int:
-        from gqm_tui import run
-        from gqm_tui.options import RunOptions
+        from gqm_tui import RunOptions, run
+        from gqm_tui.core.tomlcheck import SettingsError
 
         os.environ.pop("GQM_API_KEY", None)  # it belongs to another server
         options = RunOptions(api_url=self._wanted.url, api_key=self._wanted.viewer_key or None)
@@ -134,6 +134,8 @@ class Demo:
             return run(options)
         except SystemExit:  # of the signal handler
             return 0
+        except SettingsError as exc:
+            raise SettingsBroken(tuple(str(problem) for problem in exc.problems)) from exc
         finally:
             self._tui_is_open = False
             timer.cancel()

@@ -475,6 +475,19 @@ def test_a_viewer_in_the_terminal_ui_and_a_kept_log(gqm: Gqm) -> None:
     assert not processes(gqm.folder)
 
 
+@pytest.mark.slow
+def test_broken_settings_of_the_terminal_ui_end_it_before_the_screen_is_touched(gqm: Gqm) -> None:
+    gqm.env["GQM_TUI_CONFIG"] = str(gqm.write("tui.toml", "intervall = 1\n"))
+    terminal = Terminal(gqm)
+    try:
+        assert terminal.ends() == 3
+    finally:
+        terminal.close()
+    assert b"intervall" in terminal.shown
+    assert b"\x1b[?1049h" not in terminal.shown
+    assert_nothing_is_left(gqm.folder)
+
+
 def test_it_starts_without_loading_what_it_does_not_need() -> None:
     program = (
         "import sys; import gqm_cli.demo, gqm_cli.demo_run, gqm_cli.demo_folder; "
