@@ -170,13 +170,19 @@ def test_a_key_that_expires_keeps_its_time(space: Keyspace) -> None:
     assert 290 < space.raw.ttl(name) <= 300
 
 
-def test_an_id_in_a_very_long_list_is_not_called_lost(space: Keyspace) -> None:
-    """Behind 100,000 others it is not searched for, and so not judged."""
-    job = space.enqueue()
-    for start in range(0, 100_001, 10_000):
-        space.raw.rpush(space.keys.ready("default"), *range(start, start + 10_000))
+@pytest.mark.parametrize(("others", "found"), [(150_000, True), (1_000_000, False)])
+def test_an_id_in_a_very_long_list(space: Keyspace, others: int, found: bool) -> None:
+    """Behind a million others it is not searched for; then it is neither called lost nor put anywhere."""
+    job, lost = space.enqueue(), space.enqueue()
+    space.raw.lrem(space.keys.ready("default"), 0, lost)
+    for start in range(0, others, 50_000):
+        space.raw.rpush(space.keys.ready("default"), *range(start, start + 50_000))
 
-    (judged,) = space.store.run(judge_jobs(space.keys, [Suspect(job)], deep=True, slack_s=25))
+    both = [Suspect(job), Suspect(lost)]
+    judged = space.store.run(judge_jobs(space.keys, both, deep=True, slack_s=25))
 
-    assert (judged.status, judged.faults) == ("ready", [])
+    lost_faults = [("nowhere", "queue:default:ready")] if found else []
+    assert [item.faults for item in judged] == [[], lost_faults]
     assert space.store.run(mend_place(space.keys, job)) == Placed(0, False)
+    assert space.store.run(mend_place(space.keys, lost)) == Placed(0, found)
+    space.raw.unlink(space.keys.ready("default"))

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 MAX_JOBS = 200
 """Most jobs of one call."""
 MAX_DEEP = 10
-"""Most jobs of one call that searches ready lists: each search may pass over 100,000 ids."""
+"""Most jobs of one call that searches ready lists."""
+MAX_SEARCHED = 200_000
+"""Most ids that such a call should pass over: some milliseconds."""
+MAX_LIST = 1_000_000
+"""Longest ready list that is searched whole, for one job a call."""
 MAX_KEYS = 500
 """Most keys of one call."""
 MAX_QUEUES = 100

@@ -18,7 +18,7 @@ local taken = 0
 local function take(place, copies)
   if place.part == 'ready' then
     -- From the head on: of several copies the one stays that is next to run.
-    if call('LLEN', place.key) <= MAX_SEARCH then taken = taken + call('LREM', place.key, copies, id) end
+    if call('LLEN', place.key) <= FAR then taken = taken + call('LREM', place.key, copies, id) end
   else
     taken = taken + call(place.part == 'deferred' and 'SREM' or 'ZREM', place.key, id)
   end

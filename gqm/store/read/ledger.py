@@ -15,6 +15,7 @@ from gqm.store.commands.ledger import (
     MAX_JOBS,
     MAX_KEYS,
     MAX_QUEUES,
+    MAX_SEARCHED,
     Judged,
     Suspect,
     judge_claims,
@@ -89,7 +90,8 @@ def _jobs(keys: Keys, suspicion: Suspicion, slack_s: float) -> Plan[tuple[list[F
                 deep.append(suspect)
             else:
                 findings += _findings(suspicion, suspect, found)
-    for some in chunks(deep[:MAX_DEEP_SUSPECTS], MAX_DEEP):
+    at_once = max(1, min(MAX_DEEP, MAX_SEARCHED // max(1, suspicion.longest)))
+    for some in chunks(deep[:MAX_DEEP_SUSPECTS], at_once):
         judged = yield from ask(judge_jobs(keys, some, deep=True, slack_s=slack_s))
         for suspect, found in zip(some, judged, strict=True):
             findings += _findings(suspicion, suspect, found)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from gqm.store.commands.ledger import (
     MAX_JOBS,
     MAX_KEYS,
+    MAX_LIST,
     Judged,
     Suspect,
     judge_claims,
@@ -58,6 +59,8 @@ class Suspicion:
     queues: set[str] = field(default_factory=set)
     names: dict[str, KeyPart] = field(default_factory=dict)
     cron: set[str] = field(default_factory=set)
+    longest: int = 0
+    """Length of the longest ready list."""
     looked_at: int = 0
     complete: bool = True
     swept: bool = False
@@ -181,6 +184,8 @@ class _Collector:
         while self._time_left():
             wanted = Range(self._keys.ready(queue), "list", "desc", offset, PAGE)
             (step,) = yield from ask(read_ranges(self._keys, [wanted]))
+            self._found.longest = max(self._found.longest, step.size)
+            self._found.complete &= step.size <= MAX_LIST
             page = [job_id for job_id, _ in step.ids]
             ids = list(itertools.dropwhile(before.__contains__, page))
             before = frozenset(page)

@@ -3,11 +3,12 @@
 
 local PARTS = { 'processing', 'completed', 'dead_letter', 'canceled' }
 local SIDES = { ':deps', ':pending_deps', ':dependents', ':children', ':attempts' }
+local FAR = 1000000      -- how far from its tail a ready list is searched for an id: up to some 30 ms
 local DEAD_S = 15        -- how long ago a lease must have ended for its claims to count as forgotten
 local MAX_PENDING = 5000 -- a job that waits for more parents is not looked at any closer
 
 -- The containers that hold an id: those of all queues, those of its own, and of further queues where it was met.
--- A ready list is searched only if `deep`, and only MAX_SEARCH ids from its tail on. Returns places
+-- A ready list is searched only if `deep`, and only FAR ids from its tail on. Returns places
 -- {key, part, q, score or number of copies}, and whether a list that was not searched whole may hold it, too.
 local function places_of(id, queues, deep)
   local found, unsure, seen = {}, not deep, {}
@@ -25,8 +26,8 @@ local function places_of(id, queues, deep)
       local ready = queue_key(q, 'ready')
       local size = deep and pcall_('LLEN', ready) or 0
       if type(size) == 'number' and size > 0 then
-        add(ready, 'ready', q, #call('LPOS', ready, id, 'RANK', -1, 'COUNT', 0, 'MAXLEN', MAX_SEARCH))
-        unsure = unsure or size > MAX_SEARCH
+        add(ready, 'ready', q, #call('LPOS', ready, id, 'RANK', -1, 'COUNT', 0, 'MAXLEN', FAR))
+        unsure = unsure or size > FAR
       end
     end
   end
