@@ -138,6 +138,15 @@ def test_a_queue_with_a_limit_of_its_own() -> None:
     assert alert.text == "oldest 1m31s, limit 1m30s, not draining"
 
 
+@pytest.mark.parametrize(
+    ("limit", "text"), [(0.5, "0.5s"), (45, "45s"), (60, "1m"), (7_200, "2h"), (86_400, "1d"), (5_400, "90m")]
+)
+def test_limits_are_written_as_they_are_set(limit: float, text: str) -> None:
+    watch = Watch(settings(billing=Slo(limit)))
+    (alert,) = look(watch, queues=[queue(ready=1, oldest_age_ms=900_000_000)])
+    assert alert.text == f"oldest 10d10h, limit {text}, not draining"
+
+
 def test_paused_with_ready_jobs() -> None:
     assert look(queues=[queue(paused=True, pools=())]) == []
     alert = one(queues=[queue(paused=True, ready=7_127, pools=())])
@@ -170,6 +179,10 @@ def test_a_queue_that_grew_for_a_minute() -> None:
     assert (alert.severity, alert.text) == (WARNING, "grew by 60 in 60s, in 2,460/m, out 2,292/m")
     assert alert.key == "billing"
     assert grow(60, by=0, **rates) == []
+    watch = Watch(settings())
+    look(watch, queues=[queue(ready=7, **rates)])
+    (alert,) = look(watch, now=NOW + 60, queues=[queue(ready=8, **rates)])
+    assert alert.text.startswith("grew by 1 ")
     assert grow(60, in_per_min=9.0, out_per_min=9.0) == []
     assert grow(60, in_per_min=None, out_per_min=9.0) == []
     assert [alert.text for alert in grow(60, paused=True, **rates)] == ["paused with 160 ready"]
@@ -306,6 +319,7 @@ def test_an_orphaned_cron_entry() -> None:
 def test_two_clocks() -> None:
     assert look(skew_ms=5_000.0) == []
     assert look(skew_ms=-5_000.0) == []
+    assert one(skew_ms=5_000.5).severity is WARNING
     assert one(skew_ms=6_200.0).text == "this machine is 6s behind the server"
     assert one(skew_ms=-65_000.0).text == "this machine is 1m05s ahead of the server"
 
@@ -338,8 +352,7 @@ def test_errors_first_then_rules_then_names() -> None:
 def test_a_reply_seen_twice_and_a_clock_set_back_change_nothing() -> None:
     watch = Watch(settings())
     for now, dead in ((NOW, 0), (NOW, 90), (NOW - 3_600, 500), (NOW - 3_599, 505)):
-        found = look(watch, now=now, queues=[queue(dead_letter=dead)])
-    assert found == []
+        assert look(watch, now=now, queues=[queue(dead_letter=dead)]) == []
 
 
 def test_history_stays_small() -> None:
@@ -381,10 +394,10 @@ def test_an_alert_is_the_same_one_while_its_text_goes_on() -> None:
 
 
 def test_walking_through_the_alerts() -> None:
-    found = look(queues=[queue(name, ready=1, pools=()) for name in ("a", "b")])
+    found = look(queues=[queue(name, ready=1, pools=()) for name in ("a", "b", "c")])
     first = following(found, None)
     assert first == found[0]
     assert following(found, found[0].id) == found[1]
-    assert following(found, found[1].id) == found[0]
+    assert following(found, found[2].id) == found[0]
     assert following(found, "over:queues:z") == found[0]
     assert following([], None) is None

@@ -14,7 +14,7 @@ from gqm_tui.core import actions
 from gqm_tui.core.actionlog import MOST_ENTRIES, ActionLog, curl
 from gqm_tui.core.actions import Action, Call, Plan
 from gqm_tui.core.errors import ApiError, Kind
-from gqm_tui.core.model import Queue
+from gqm_tui.core.model import CronEntry, Job, Queue
 from gqm_tui.core.perform import PressGuard, Progress, Result, Survey, run_bulk, run_one, survey
 from tests.support import tui
 from tests.support.tui import NOW, FakeClient, FakeClock
@@ -215,6 +215,63 @@ def test_failures_are_results(client: FakeClient, error: ApiError, unknown: bool
     result = asyncio.run(run_one(client, PAUSE, client.clock))
     assert (result.ok, result.unknown, result.text, result.status) == (False, unknown, text, error.status)
     assert len(client.written) == 1
+
+
+@pytest.mark.parametrize(
+    ("action", "answer", "text"),
+    [
+        (Action.RETRY, {"status": "ready"}, "a is ready again"),
+        (Action.RETRY, {}, "a retried"),
+        (Action.DELETE, {"deleted": True}, "a deleted"),
+        (Action.CANCEL, {"status": "canceled"}, "a canceled"),
+        (Action.CANCEL, {"status": "completed"}, "a is completed"),
+        (Action.CANCEL, {"status": "canceled", "signalled": True}, "a canceled, its handler is told to stop"),
+        (Action.CANCEL, {"cascaded": 1_200}, "a canceled, 1,200 that depend on it canceled"),
+        (Action.CANCEL, {"released": 3}, "a canceled, 3 set free"),
+    ],
+)
+def test_what_became_of_a_job(client: FakeClient, action: Action, answer: dict[str, Any], text: str) -> None:
+    job = msgspec.json.decode(msgspec.json.encode(tui.job("a", status="ready")), type=Job)
+    plan = actions.job_plan(action, job)
+    client.route(plan.calls[0].method, plan.calls[0].path, {"job_id": "a", **answer})
+    result = asyncio.run(run_one(client, plan, client.clock))
+    assert (result.ok, result.changed, result.text) == (True, True, text)
+
+
+@pytest.mark.parametrize(
+    ("action", "answer", "changed", "text"),
+    [
+        (Action.TRIGGER, {"job_id": "j"}, True, "n triggered: job j"),
+        (Action.TRIGGER, {}, True, "n triggered"),
+        (Action.ENABLE, {"enabled": True}, True, "n enabled"),
+        (Action.DISABLE, {"enabled": False, "changed": False}, False, "n was disabled already"),
+        (Action.FORGET, {"deleted": True}, True, "n deleted"),
+    ],
+)
+def test_what_became_of_a_cron_entry(
+    client: FakeClient, action: Action, answer: dict[str, Any], changed: bool, text: str
+) -> None:
+    entry = msgspec.json.decode(msgspec.json.encode(tui.cron("n")), type=CronEntry)
+    plan = actions.cron_plan(action, entry)
+    client.route(plan.calls[0].method, plan.calls[0].path, {"cron_id": "n", **answer})
+    result = asyncio.run(run_one(client, plan, client.clock))
+    assert (result.ok, result.changed, result.text) == (True, changed, text)
+
+
+def test_how_long_it_took(client: FakeClient) -> None:
+    def lasts(seconds: float, answer: Any) -> Any:
+        def route(params: object, body: object) -> Any:
+            client.clock.tick(seconds)
+            return answer
+
+        return route
+
+    client.route("POST", "/queues/billing/pause", lasts(0.038, ApiError(Kind.CONFLICT, 409, text="no")))
+    assert asyncio.run(run_one(client, PAUSE, client.clock)).took_ms == pytest.approx(38)
+    client.route("POST", RETRY, lasts(0.25, batch(50)))
+    plan = actions.marks_plan(Action.RETRY, [f"j{number}" for number in range(200)])
+    took = [progress.took_ms for progress in everything(client, plan)]
+    assert took == pytest.approx([250, 500])
 
 
 def test_a_success_without_a_body_is_one(client: FakeClient) -> None:
