@@ -24,6 +24,7 @@ from gqm_tui.core.state import State, StateFile
 from gqm_tui.core.store import PaneState, Tag, View
 from gqm_tui.core.table import Sort
 from gqm_tui.messages import RoleChanged, Ticked
+from gqm_tui.outside import Outside
 from gqm_tui.screens.doors import Doors
 from gqm_tui.screens.frame import TABS, FrameScreen, PaneScreen
 from gqm_tui.screens.main import MainScreen, PaneMaker
@@ -65,6 +66,7 @@ class GqmApp(App[int], inherit_bindings=False):
         self.signs = Signs(settings.ascii_glyphs)
         self.doors = Doors(self)
         self.acting = Acting(self, clock)
+        self.outside = Outside(self)
         self._connect = connect
         self._pane_makers = panes
         context = settings.context

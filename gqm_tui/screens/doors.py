@@ -20,13 +20,52 @@ class Doors:
 
         self._app.open(JobsPane(queue, status))
 
+    def job(self, job_id: str) -> None:
+        """Show one job."""
+        from gqm_tui.screens.panes.job import JobPane
+
+        self._app.open(JobPane(job_id))
+
+    def worker(self, worker_id: str) -> None:
+        """Show what one worker runs."""
+        from gqm_tui.screens.panes.worker import WorkerPane
+
+        self._app.open(WorkerPane(worker_id))
+
+    def cron_history(self, entry_id: str) -> None:
+        """Show the runs of one cron entry."""
+        from gqm_tui.screens.panes.cron_history import CronHistoryPane
+
+        self._app.open(CronHistoryPane(entry_id))
+
+    def workers_of(self, server_id: str) -> None:
+        """Show the workers of one server."""
+        from gqm_tui.screens.panes.workers import WorkersPane
+
+        self._app.open(WorkersPane(server_id))
+
 
 def tab_makers() -> "dict[str, PaneMaker]":
-    """How the pane of each tab is made."""
+    """How the pane of each tab is made; its module is imported when the tab is first looked at."""
 
     def queues() -> "Pane":
         from gqm_tui.screens.panes.queues import QueuesPane
 
         return QueuesPane()
 
-    return {"queues": queues}
+    def workers() -> "Pane":
+        from gqm_tui.screens.panes.workers import WorkersPane
+
+        return WorkersPane()
+
+    def cron() -> "Pane":
+        from gqm_tui.screens.panes.cron import CronPane
+
+        return CronPane()
+
+    def servers() -> "Pane":
+        from gqm_tui.screens.panes.servers import ServersPane
+
+        return ServersPane()
+
+    return {"queues": queues, "workers": workers, "cron": cron, "servers": servers}

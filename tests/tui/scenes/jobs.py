@@ -37,7 +37,8 @@ _READY = (
 
 def job_id(number: int) -> str:
     """An id of version 7: a clock in front, then chance."""
-    return f"01943c77-{0x1D2E + 977 * number:04x}-7aa0-9b61-{(0x7788F3A2A91C + 0x2B9D3E57A1F3 * number) % 2**48:012x}"
+    chance = (0x7788F3A2A91C + 0x2B9D3E57A1F3 * number) % 2**48
+    return f"01943c77-{0x1D2E + 977 * number:04x}-7aa0-9b61-{chance:012x}"
 
 
 def ready_jobs(count: int = 14) -> list[dict[str, Any]]:
