@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
@@ -142,36 +142,49 @@ class _Visit:
     # -- Redis, the engine, the ledger
 
     def _on_redis(self, config: Config, ledger: bool) -> None:
-        from gqm.errors import RedisSetupError, RedisUnavailable
+        parts: list[tuple[str, Callable[[], None]]] = [
+            ("redis.reach", lambda: self._redis(config)),
+            ("engine.keys", self._engine),
+        ]
+        if ledger:
+            parts.append(("ledger.keys", self._ledger))
+        for check_id, part in parts:
+            self._attempt(check_id, part)
+            if self.unreachable:
+                self.checks.append(skip("engine.servers", "Redis is out of reach"))
+                return
+
+    def _attempt(self, check_id: str, part: Callable[[], None]) -> None:
+        """Make some checks. What keeps them from going on is a finding, too; those before it stay."""
+        from gqm.errors import RedisSetupError, RedisUnavailable, StoreError
+
+        try:
+            part()
+        except RedisUnavailable as exc:
+            finding, _, advice = str(exc).partition("; ")
+            self.checks.append(fail("redis.reach", finding, advice or "is it running?"))
+            self.unreachable = True
+        except (RedisSetupError, StoreError) as exc:
+            finding, _, advice = str(exc).partition("; ")
+            self.checks.append(fail(check_id, finding, advice))
+            self.unreachable = check_id == "redis.reach" and isinstance(exc, RedisSetupError)
+
+    def _redis(self, config: Config) -> None:
         from gqm_cli.doctor.redis import check_redis
         from gqm_cli.operating import operator
 
-        try:
-            self._acting = self.stack.enter_context(operator(config))
-            self._add(check_redis(config, self._acting.store))
-        except (RedisUnavailable, RedisSetupError) as exc:
-            finding, _, advice = str(exc).partition("; ")
-            default = "is it running?" if isinstance(exc, RedisUnavailable) else ""
-            self.checks.append(fail("redis.reach", finding, advice or default))
-            self.checks.append(skip("engine.servers", "Redis is out of reach"))
-            self.unreachable = True
-            return
-        self._on_engine(self._acting, ledger)
+        self._acting = self.stack.enter_context(operator(config))
+        self._add(check_redis(config, self._acting.store))
 
-    def _on_engine(self, acting: Operator, ledger: bool) -> None:
-        from gqm.errors import RedisUnavailable, StoreError
+    def _engine(self) -> None:
         from gqm_cli.doctor.engine import check_engine
 
-        try:
-            self._add(check_engine(acting.store, _slack_s(acting.config)))
-        except StoreError as exc:
-            self.checks.append(fail("engine.keys", str(exc), "--ledger names such keys"))
-        except RedisUnavailable as exc:
-            self.checks.append(fail("redis.reach", str(exc)))
-            self.unreachable = True
-            return
-        if ledger:
-            self._census = self._look(acting)
+        if self._acting is not None:
+            self._add(check_engine(self._acting.store, _slack_s(self._acting.config)))
+
+    def _ledger(self) -> None:
+        if self._acting is not None:
+            self._census = self._look(self._acting)
             self._add_ledger(self._census)
 
     def _look(self, acting: Operator) -> Census:

@@ -168,6 +168,18 @@ def test_expired_entries_are_left_to_the_sweep_of_a_live_scheduler(space: Keyspa
     assert look(space).findings == []
 
 
+def test_what_go_leaves_to_the_sweep_is_no_finding_while_a_scheduler_lives(space: Keyspace) -> None:
+    CORRUPTIONS["waits for a parent that has ended"].seed(space)
+    scheduler = {"hostname": "host", "runtime": "python", "scheduler": 1}
+    space.beat(fields=scheduler)
+    assert [finding.kind for finding in look(space).findings] == ["parent_ended"], "no Go, no excuse"
+
+    space.raw.hset(space.keys.worker("default"), mapping={"id": "default", "pool": "default"})
+    space.raw.expire(space.keys.worker("default"), 60)
+    space.raw.sadd(space.keys.workers, "default")
+    assert look(space).findings == []
+
+
 def test_bounds_end_the_census_and_it_says_so(space: Keyspace) -> None:
     for _ in range(20):
         space.enqueue()

@@ -149,6 +149,25 @@ def test_without_a_file(gqm: Gqm) -> None:
     assert one(gqm("doctor", "--json"), "redis.reach")[0] == "skip"
 
 
+@pytest.mark.parametrize(
+    ("text", "args", "code"),
+    [
+        ("", ("--nonsense",), 2),
+        ("redis: [1]\n", (), 3),
+        (AWAY, (), 4),
+        ("", ("-c", "other.yaml"), 3),
+    ],
+)
+def test_exit_codes_on_a_terminal(
+    gqm: Gqm, space: Keyspace, text: str, args: tuple[str, ...], code: int
+) -> None:
+    if text:
+        gqm.write("gqm.yaml", text)
+    done = gqm.terminal("doctor", *args, NO_COLOR="1")
+    assert done.code == code
+    assert "Traceback" not in done.out + done.err
+
+
 @pytest.mark.fault(19)
 def test_a_broken_file_names_all_its_problems(gqm: Gqm) -> None:
     gqm.write("gqm.yaml", "redis:\n  adr: x\npools:\n  - name: a\n    concurrency: ten\n")
@@ -270,6 +289,20 @@ def test_a_user_that_may_too_little(gqm: Gqm, start_server: ServerFactory) -> No
     assert (status, fix) == ("fail", "ACL SETUSER NAME +zadd +scan +blmove +subscribe")
     assert detail == "this user may not run zadd, scan, blmove, subscribe"
     assert "secret" not in done.out
+
+
+@pytest.mark.security(24)
+def test_checks_that_a_user_may_not_make_do_not_end_the_others(gqm: Gqm, start_server: ServerFactory) -> None:
+    server = start_server()
+    with redis.Redis(unix_socket_path=server.socket) as root:
+        rules = f"{acl_rules('gqm:')} -sscan -zrange"
+        root.execute_command("ACL", "SETUSER", "worker", "on", ">secret", *rules.split())
+    gqm.env["GQM_REDIS_URL"] = f"unix://worker:secret@{server.socket}"
+    done = gqm("doctor", "--json", "--ledger", "--api-url", "http://127.0.0.1:1")
+    found = checks(done)
+    assert found["redis.acl"][0][0] == "fail"
+    assert found["engine.keys"][0][0] == "fail"
+    assert found["api.reach"][0][0] == "fail"
 
 
 @pytest.mark.security(24)

@@ -75,8 +75,10 @@ class Suspicion:
         return self.broken.isdisjoint(names)
 
     def fault_counts(self, kind: str) -> bool:
-        """Whether a fault of a kind is one, and not only something that will be swept away."""
-        return kind != "expired_entry" or not self.swept
+        """Whether a fault of a kind is one, and not only something that the next sweep sets right."""
+        # Programs of Go tell children nothing when a parent is canceled or deleted.
+        passing = ("expired_entry",) if self.alone else ("expired_entry", "parent_ended", "parent_gone")
+        return not self.swept or kind not in passing
 
     def __bool__(self) -> bool:
         """Whether anything looked wrong; queues and cron entries are only listed here."""
