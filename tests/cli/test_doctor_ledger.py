@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from pathlib import Path
 
 import pytest
 
@@ -150,3 +151,10 @@ def test_without_redis_nothing_is_repaired(gqm: Gqm) -> None:
     done = gqm("doctor", "--fix", "--yes", "--json")
     assert done.code == 4
     assert json.loads(done.out)["repaired"] == []
+
+
+def test_the_docs_tell_every_kind() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text("utf-8")
+    for kind, fault in FAULTS.items():
+        row = f"| `{kind}` | {'✗' if fault.grave else '!'} | {fault.text} | {fault.advice} |"
+        assert row in text
