@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 import gqm
-from gqm.admin.ledger import examine
+from gqm.admin import Admin
+from gqm.admin.ledger import examine, repair
+from gqm.job import LIVE
 from gqm.store.plan import follow
 from gqm.store.read.suspicion import Bounds, collect
 from gqm.store.sync import Store
@@ -58,9 +60,14 @@ def produce(client: gqm.Client, stop: threading.Event) -> None:
 
 
 @pytest.fixture
-def traffic(redis_socket: str, prefix: str) -> Iterator[Callable[[], None]]:
+def stop() -> threading.Event:
+    """Ends the producers."""
+    return threading.Event()
+
+
+@pytest.fixture
+def traffic(redis_socket: str, prefix: str, stop: threading.Event) -> Iterator[Callable[[], None]]:
     """Starts producers; they end with the test."""
-    stop = threading.Event()
     threads: list[threading.Thread] = []
     errors: list[BaseException] = []
 
@@ -90,10 +97,57 @@ def test_a_busy_healthy_key_space_has_no_finding(
         traffic()
         eventually(lambda: int(space.raw.get(space.keys.total("default", "processed")) or 0) > 500, 30)
         suspected = 0
-        for _ in range(8):
+        for n in range(100):
+            if n >= 8 and suspected:
+                break
             suspected += bool(follow(store, collect(store.keys, Bounds())))
             census = examine(store, settle_s=0)
             assert census.findings == []
             assert census.complete
             assert census.jobs > 100
         assert suspected, "nothing moved while it was read: this test proves nothing"
+
+
+def damage(space: Keyspace, n: int) -> int:
+    """Break what jobs happen to be there, while they move; return how many ready jobs were lost by it."""
+    keys, lost = space.keys, 0
+    for queue in ("default", "mail"):
+        ids = [item.decode() for item in space.raw.lrange(keys.ready(queue), 0, 3)]
+        for job_id in ids[:2]:
+            lost += space.raw.lrem(keys.ready(queue), 1, job_id)
+        for job_id in ids[2:]:
+            space.raw.lpush(keys.ready(queue), job_id)
+            space.raw.zadd(keys.scheduled, {job_id: space.now() + 3600})
+        space.raw.rpush(keys.ready(queue), f"stranger-{n}")
+        space.raw.zadd(keys.processing(queue), {f"ghost-{n}": space.now() + 3600})
+        space.raw.sadd(keys.pending_deps(f"gone-{n}"), "x")
+    return lost
+
+
+def test_repairs_beside_busy_servers_lose_and_double_nothing(
+    space: Keyspace, server: gqm.Server, traffic: Callable[[], None], store: Store, stop: threading.Event
+) -> None:
+    admin = Admin(store, actor="ana")
+    lost = 0
+    with running(server):
+        traffic()
+        eventually(lambda: int(space.raw.get(space.keys.total("default", "processed")) or 0) > 200, 30)
+        for n in range(100):
+            lost += damage(space, n)
+            repair(store, admin.log, examine(store, settle_s=0))
+            if n >= 4 and lost:
+                break
+        stop.set()
+        assert lost, "no job was there to be lost: this test proves nothing"
+        eventually(lambda: not live(space), 60, 0.1, "all jobs have ended")
+        assert examine(store, settle_s=0).findings == []
+
+
+def live(space: Keyspace) -> list[str]:
+    """The jobs that have not ended, looked for by their records: no container need hold them."""
+    names = [name for name in space.raw.scan_iter(space.keys.job("*"), count=1000) if name.count(b":") == 2]
+    pipe = space.raw.pipeline(transaction=False)
+    for name in names:
+        pipe.hget(name, "status")
+    found = zip(names, pipe.execute(), strict=True)
+    return [name.decode() for name, status in found if status is not None and status.decode() in LIVE]
