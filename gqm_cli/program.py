@@ -55,19 +55,36 @@ class Command(TyperCommand):
         """Read the arguments; what is left over is refused."""
         ctx.allow_extra_args = True
         ctx.ignore_unknown_options = self.secret
+        given = list(args)
         super().parse_args(ctx, args)
-        if ctx.args and not ctx.resilient_parsing:
+        if ctx.resilient_parsing:
+            return ctx.args
+        if self.secret and "--" not in given:
+            self._check_taken(ctx)
+        if ctx.args:
             raise WrongUse(self._surplus(ctx))
         return ctx.args
+
+    def _check_taken(self, ctx: Context) -> None:
+        """Refuse an unknown option that was taken for an argument."""
+        values = [ctx.params.get(param.name or "") for param in self.params if _is_argument(param)]
+        taken = [value for value in values if isinstance(value, str) and value.startswith("-")]
+        if taken:
+            near = self._near(ctx, taken)
+            raise WrongUse(near or f'unknown option; see "{ctx.command_path} --help"')
+
+    def _near(self, ctx: Context, words: Sequence[str]) -> str:
+        options = [name for param in self.get_params(ctx) for name in param.opts]
+        near = [option for word in words for option in get_close_matches(word, options, n=1)]
+        return f'unknown option; did you mean "{near[0]}"?' if near else ""
 
     def _surplus(self, ctx: Context) -> str:
         if not self.secret:
             extra = " ".join(printable(arg) for arg in ctx.args)
             return f'unexpected argument {extra}; see "{ctx.command_path} --help"'
-        options = [name for param in self.get_params(ctx) for name in param.opts]
-        near = [word for arg in ctx.args for word in get_close_matches(arg, options, n=1)]
+        near = self._near(ctx, ctx.args)
         if near:
-            return f'unknown option; did you mean "{near[0]}"?'
+            return near
         takes = "one argument" if any(_is_argument(param) for param in self.params) else "no argument"
         return f"{ctx.info_name} takes {takes}: it would show in the process list; use the prompt or --stdin"
 

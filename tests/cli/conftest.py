@@ -36,6 +36,12 @@ def utc(gqm: Gqm, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let commands in this process give a Redis up that is away, instead of trying for two seconds."""
+    monkeypatch.setattr("gqm.store.sync.RESEND_WINDOW_S", 0.05)
+
+
+@pytest.fixture
 def config(gqm: Gqm, redis_socket: str, prefix: str) -> Path:
     """A small ``gqm.yaml`` for the test's server and prefix."""
     text = f'redis:\n  addr: "unix:{redis_socket}"\n  prefix: "{prefix}"\napp:\n  handlers: []\n'

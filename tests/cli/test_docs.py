@@ -47,7 +47,7 @@ def parse(line: str) -> None:
     command = typer.main.get_command(app)
     context = command.make_context("gqm", words, obj=Session())
     while isinstance(command, Group):
-        words = [*context._protected_args, *context.args]  # type: ignore[attr-defined]  # no public name
+        words = [*context._protected_args, *context.args]
         if not words:
             return
         name, found, rest = command.resolve_command(context, words)

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from gqm.job import Status
 from tests.cli.helpers import Done, Gqm
 from tests.cli.operators import audit, ok, run
 from tests.support.keyspace import Keyspace
-from tests.support.states import MAKE, Status
+from tests.support.states import MAKE
 
 pytestmark = pytest.mark.usefixtures("utc")
 

@@ -47,3 +47,23 @@ def test_from_init_to_a_closed_api(gqm: Gqm) -> None:
     assert status_of(port, "/api/v1/queues", key) == 200
     assert status_of(port, "/health") == 200
     assert key not in server.err
+
+
+@pytest.mark.fault(16)
+def test_the_terminal_ui_tells_a_wrong_key_at_its_first_look(gqm: Gqm) -> None:
+    port = free_port()
+    gqm.write("gqm.yaml", f"monitoring: {{api: {{enabled: true, addr: '127.0.0.1:{port}'}}}}\n")
+    right = gqm("add-api-key", "grafana").out.strip()
+    server = gqm.start("run")
+    server.says("api  ")
+    # With half a minute between two looks, what shows before is what the first one found.
+    args = ("tui", "--api-url", f"http://127.0.0.1:{port}", "--interval", "30")
+    wrong = gqm.screen(*args, GQM_API_KEY="gqm_ak_" + "0" * 48)
+    wrong.shows("NOT SIGNED IN")
+    wrong.shows("key refused")
+    wrong.type("q")
+    assert wrong.ends() == 0
+    fine = gqm.screen(*args, GQM_API_KEY=right)
+    fine.shows("LIVE")
+    fine.type("q")
+    assert fine.ends() == 0

@@ -6,10 +6,11 @@ import json
 
 import pytest
 
+from gqm.job import Status
 from tests.cli.helpers import Gqm
 from tests.cli.operators import audit, ok, run
 from tests.support.keyspace import Keyspace
-from tests.support.states import MAKE, Status
+from tests.support.states import MAKE
 
 
 @pytest.mark.parametrize("place", ["pipe", "terminal"])

@@ -340,3 +340,19 @@ def test_a_cost_out_of_range(gqm: Gqm, cost: str) -> None:
 def test_an_empty_password_is_refused(gqm: Gqm) -> None:
     assert gqm("hash-password", "--stdin", stdin="\n").code == 1
     assert gqm("hash-password", "--stdin").code == 1
+
+
+@pytest.mark.fault(18)
+@pytest.mark.parametrize(
+    ("args", "text"),
+    [
+        (["set-password", "--stdn"], 'unknown option; did you mean "--stdin"?'),
+        (["set-password", "--rol", "admin"], 'unknown option; did you mean "--role"?'),
+        (["add-api-key", "--zzz"], 'unknown option; see "gqm add-api-key --help"'),
+    ],
+)
+def test_a_mistyped_option_is_not_taken_for_a_name(gqm: Gqm, args: list[str], text: str) -> None:
+    path = gqm.write("gqm.yaml", "")
+    done = gqm(*args, stdin="correct horse\n")
+    assert (done.code, done.out, done.err) == (2, "", f"gqm: error: {text}\n")
+    assert path.read_text() == ""
