@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -121,7 +123,8 @@ def _handlers(config: Config) -> Iterator[Check]:
         yield warn("file.handlers", "no handlers, so no job runs here", "name modules in app.handlers")
         return
     try:
-        registry = register(import_handlers(config))
+        with contextlib.redirect_stdout(sys.stderr):  # what the modules print is no part of the report
+            registry = register(import_handlers(config))
         plans = plan_pools(config, registry)
     except (HandlersBroken, RegistrationError) as exc:
         yield fail("file.handlers", str(exc))

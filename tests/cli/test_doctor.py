@@ -243,8 +243,9 @@ def test_a_user_without_password(gqm: Gqm, space: Keyspace) -> None:
 
 
 def test_handlers(gqm: Gqm, space: Keyspace) -> None:
-    gqm.write("docjobs.py", "import gqm\n\n@gqm.handler('a')\ndef a(job): ...\n")
+    gqm.write("docjobs.py", "import gqm\nprint('hello')\n\n@gqm.handler('a')\ndef a(job): ...\n")
     done = with_(gqm, "app: {handlers: [docjobs]}\n")
+    assert done.err == "hello\n"
     assert one(done, "file.handlers") == ("ok", "1 handler from docjobs", "")
 
 
