@@ -1,101 +1,84 @@
 /* The REST API: one call function, one error class, who is signed in, the server's clock, the stored settings.
 
-   session.me / session.config   the caller (null = signed out) and config.json
-   call(method, path, {query, body, signal})  → {data, meta}; path is below the API base, '/auth/…' below auth's
-   get / post / del               call() with the method; path`/jobs/${id}` encodes its parts
-   ApiError                       status, code, message, retryAfter (s or null); status 0 = no answer
+   session.me, session.config     the caller (null = signed out) and config.json
+   get(route, {query, signal})  post(route, body, options)  del(route, options)   → {data, meta}; the route is below the
+                                  API's base, '/auth/…' below that of auth; path`/jobs/${id}` encodes its parts
+   ApiError                       status (0 = no answer), code, message, retryAfter in seconds or null
    now()                          the server's time in Unix seconds, from the newest meta.server_time
-   store                          localStorage of the four gqm-… settings, harmless where it is forbidden */
+   store                          the gqm-… settings in localStorage, harmless where that is forbidden */
 
-import { json } from './format.js';
+import {json} from './format.js';
 
-export const session = { me: null, config: null };
+export const session = {me: null, config: null};
+export const isAdmin = () => session.me?.role === 'admin';
 
 export class ApiError extends Error {
   constructor(status, code, message, retryAfter = null) {
     super(message);
-    Object.assign(this, { status, code, retryAfter });
+    Object.assign(this, {status, code, retryAfter});
   }
 }
 
 export const store = {
   get(name) { try { return localStorage.getItem(name); } catch { return null; } },
-  set(name, value) { try { localStorage.setItem(name, value); } catch { /* settings then last for this page */ } },
+  set(name, value) { try { localStorage.setItem(name, value); } catch { /* then it lasts as long as the page */ } },
 };
 
-let ahead = Date.now() / 1000 - performance.now() / 1000;
+let ahead = (Date.now() - performance.now()) / 1000;
 export const now = () => performance.now() / 1000 + ahead;
 
-export const path = (parts, ...values) =>
-  parts.reduce((text, part, i) => text + encodeURIComponent(values[i - 1]) + part);
+export const path = (parts, ...values) => parts.reduce((text, part, i) => text + encodeURIComponent(values[i - 1]) + part);
 
-const exact = (_key, value, context) =>
-  typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value) && /^-?\d+$/.test(context?.source)
-    ? BigInt(context.source) : value;
+/** JSON of any size of number: integers beyond 2^53 become BigInt, digit for digit. */
+export const parse = (text) => JSON.parse(text, (_, value, context) =>
+  Number.isInteger(value) && !Number.isSafeInteger(value) && /^-?\d+$/.test(context?.source) ? BigInt(context.source) : value);
 
-export const parse = (text) => JSON.parse(text, exact);
-
-export function search(query) {
-  const pairs = Object.entries(query || {}).filter(([, value]) => value != null && value !== '' && value.length !== 0);
-  return pairs.length ? '?' + pairs.map(([name, value]) =>
-    `${name}=${[].concat(value).map(encodeURIComponent).join(',')}`).join('&') : '';
+export function search(query = {}) {
+  const pairs = Object.entries(query).filter(([, value]) => value != null && value !== '' && value.length !== 0);
+  return pairs.length ? '?' + pairs.map(([name, value]) => `${name}=${[].concat(value).map(encodeURIComponent).join(',')}`).join('&') : '';
 }
 
-export const address = (route) =>
-  route.startsWith('/auth/') ? session.config.auth + route.slice(5) : session.config.api + route;
+export const address = (route) => (route.startsWith('/auth/') ? session.config.auth + route.slice(5) : session.config.api + route);
 
-export async function fetchJson(url, { method = 'GET', body, signal, timeout = 15000 } = {}) {
-  const headers = method === 'GET' ? {} : { 'X-GQM-CSRF': '1' };
-  if (body !== undefined) headers['Content-Type'] = 'application/json';
-  const limit = AbortSignal.timeout(timeout);
-  let answer, text;
+async function ask(url, {method = 'GET', body, signal} = {}) {
+  const seconds = method === 'GET' ? 15 : 60, limit = AbortSignal.timeout(seconds * 1000);
+  const headers = method === 'GET' ? {} : {'X-GQM-CSRF': '1', ...(body !== undefined && {'Content-Type': 'application/json'})};
+  let answer, found = null;
   try {
-    answer = await fetch(url, {
-      method, headers, body: body === undefined ? undefined : json(body), credentials: 'same-origin',
-      signal: signal ? AbortSignal.any([signal, limit]) : limit,
-    });
-    text = await answer.text();
+    answer = await fetch(url, {method, headers, body: body === undefined ? body : json(body), signal: signal ? AbortSignal.any([signal, limit]) : limit});
+    const text = await answer.text();
+    try { found = parse(text); } catch { /* not of GQM: said below */ }
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw new ApiError(0, 'NO_ANSWER', limit.aborted ? `no answer in ${timeout / 1000} s` : 'the server does not answer');
+    throw new ApiError(0, 'NO_ANSWER', limit.aborted ? `no answer in ${seconds} s` : 'the server does not answer');
   }
-  let found = null;
-  try { found = parse(text); } catch { /* not ours: said below */ }
   if (answer.ok && found) return found;
   const wait = Number.parseInt(answer.headers.get('Retry-After'), 10);
-  throw new ApiError(answer.status, found?.code || 'NOT_JSON',
-    found?.error || `an answer that is not GQM's (${answer.status})`, Number.isNaN(wait) ? null : wait);
+  throw new ApiError(answer.status, found?.code || 'NOT_JSON', found?.error || `an answer that is not GQM's (${answer.status})`, wait >= 0 ? wait : null);
 }
 
-export async function call(method, route, { query, ...options } = {}) {
-  const found = await fetchJson(address(route) + search(query), { method, timeout: method === 'GET' ? 15000 : 60000, ...options });
+export async function call(method, route, {query, ...options} = {}) {
+  const found = await ask(address(route) + search(query), {method, ...options});
   if (found.meta?.server_time) ahead = found.meta.server_time - performance.now() / 1000;
   return found;
 }
 
 export const get = (route, options) => call('GET', route, options);
-export const post = (route, body, options) => call('POST', route, { body, ...options });
+export const post = (route, body, options) => call('POST', route, {body, ...options});
 export const del = (route, options) => call('DELETE', route, options);
 
-/** Fetches config.json and the caller together; `me` stays null if nobody is signed in. */
+/** Reads who the caller is and what may be done; `me` is null for nobody. */
+export async function readMe(asked = get('/auth/me')) {
+  try { session.me = (await asked).data; } catch (error) {
+    if (error.status !== 401) throw error;
+    session.me = null;
+  }
+}
+
+/** Fetches config.json and the caller together: where auth is, is first guessed from the address. */
 export async function start() {
-  const guess = new URL('../auth/me', location.href);
-  const [config, me] = await Promise.allSettled([fetchJson('config.json'), fetchJson(guess.href)]);
-  if (config.status === 'rejected') throw config.reason;
-  session.config = config.value;
-  if (new URL(session.config.auth + '/me', location.href).pathname !== guess.pathname) return readMe();
-  if (me.status === 'rejected') return told(me.reason);
-  session.me = me.value.data;
+  const guess = new URL('../auth/me', location.href), me = ask(guess.href);
+  me.catch(() => {});
+  session.config = await ask('config.json');
+  await readMe(new URL(session.config.auth + '/me', guess).href === guess.href ? me : undefined);
 }
-
-function told(error) {
-  if (error.status !== 401) throw error;
-  session.me = null;
-}
-
-/** Reads who the caller is and what may be done. */
-export async function readMe() {
-  try { session.me = (await get('/auth/me')).data; } catch (error) { told(error); }
-}
-
-export const isAdmin = () => session.me?.role === 'admin';

@@ -1,69 +1,50 @@
-/* The sign-in form, a modal dialog over whatever page is shown. signIn() resolves once somebody is signed in. */
+/* The sign-in form of index.html, modal over whatever page is shown. signIn() resolves once somebody is signed in. */
 
-import { post, readMe, session } from '../api.js';
-import { h, render } from '../dom.js';
+import {post, readMe, session} from '../api.js';
 
 const TEXTS = {
-  UNAUTHORIZED: 'Wrong user name or password',
+  UNAUTHORIZED: 'Wrong user name or password', LOGIN_THROTTLED: 'Too many failed tries',
   AUTH_DISABLED: 'No user accounts are configured: this API is reached with API keys only',
   REDIS_UNAVAILABLE: 'Redis is away, and nobody can sign in without it. Try again in a moment',
 };
 
 export function signIn() {
+  const box = document.getElementById('login'), form = box.firstElementChild, {username, password, show} = form.elements;
+  const button = form.querySelector('button'), said = document.getElementById('login-error'), waiting = document.getElementById('login-wait');
+  let busy = false, until = 0;
+
+  function draw() {
+    const wait = Math.max(0, Math.ceil((until - performance.now()) / 1000));
+    button.disabled = busy || wait > 0;
+    button.textContent = busy ? 'Signing in…' : 'Sign in';
+    waiting.textContent = wait ? `You can try again in ${Math.floor(wait / 60)}:${String(wait % 60).padStart(2, '0')}` : '';
+    if (wait) setTimeout(draw, 1000);
+  }
+
+  box.oncancel = (event) => event.preventDefault();
+  show.onchange = () => { password.type = show.checked ? 'text' : 'password'; };
+  form.reset();
+  show.onchange();
+  said.textContent = '';
+  draw();
+  box.showModal();
+  username.focus();
   return new Promise((done) => {
-    const el = document.createElement('dialog');
-    el.className = 'login';
-    el.setAttribute('aria-labelledby', 'login-title');
-    const form = { busy: false, error: '', shown: false, until: 0 };
-    const left = () => Math.max(0, Math.ceil((form.until - performance.now()) / 1000));
-    const draw = () => render(el, view(form, left(), { submit, flip: () => { form.shown = !form.shown; draw(); } }));
-
-    async function submit(event) {
+    form.onsubmit = async (event) => {
       event.preventDefault();
-      if (form.busy || left()) return;
-      const { username, password } = event.target.elements;
-      form.busy = true; form.error = ''; draw();
+      if (busy) return;
+      busy = true; said.textContent = ''; draw();
       try {
-        await post('/auth/login', { username: username.value, password: password.value });
+        await post('/auth/login', {username: username.value, password: password.value});
         await readMe();
-        if (session.me) { el.close(); el.remove(); return done(); }
-        form.error = 'The browser did not keep the session; are cookies allowed?';
+        if (session.me) { box.close(); form.reset(); done(); } else said.textContent = 'The browser did not keep the session; are cookies allowed?';
       } catch (error) {
-        form.error = TEXTS[error.code] || error.message;
-        if (error.code === 'LOGIN_THROTTLED') count(error.retryAfter || 30);
+        said.textContent = TEXTS[error.code] || error.message;
+        if (error.code === 'LOGIN_THROTTLED') until = performance.now() + 1000 * (error.retryAfter || 30);
         if (error.code === 'UNAUTHORIZED') password.value = '';
+        (password.value ? username : password).focus();
       }
-      form.busy = false; draw();
-      el.querySelector(form.error === TEXTS.UNAUTHORIZED ? '#password' : '#username').focus();
-    }
-
-    function count(seconds) {
-      form.until = performance.now() + seconds * 1000;
-      const timer = setInterval(() => {
-        if (!left()) { clearInterval(timer); form.error = ''; }
-        draw();
-      }, 1000);
-    }
-
-    el.addEventListener('cancel', (event) => event.preventDefault());
-    document.body.append(el);
-    draw();
-    el.showModal();
-    el.querySelector('#username').focus();
+      busy = false; draw();
+    };
   });
-}
-
-function view({ busy, error, shown }, wait, { submit, flip }) {
-  const time = `${Math.floor(wait / 60)}:${String(wait % 60).padStart(2, '0')}`;
-  return h('form', { onsubmit: submit },
-    h('div.brand', h('img', { src: 'icon.svg', alt: '', width: '32', height: '32' }), h('b', 'GQM')),
-    h('h2', { id: 'login-title' }, 'Sign in'),
-    h('label.field', { for: 'username' }, h('span', 'User name'),
-      h('input', { id: 'username', name: 'username', autocomplete: 'username', autocapitalize: 'none', spellcheck: 'false', required: true, maxlength: '64' })),
-    h('label.field', { for: 'password' }, h('span', 'Password'),
-      h('input', { id: 'password', name: 'password', type: shown ? 'text' : 'password', autocomplete: 'current-password', required: true })),
-    h('label.check', h('input', { type: 'checkbox', checked: shown, onchange: flip }), 'Show password'),
-    h('p.bad', { role: 'alert' }, wait ? 'Too many failed tries' : error),
-    wait > 0 && h('p.muted', `You can try again in ${time}`),
-    h('button', { type: 'submit', class: 'primary', disabled: busy || wait > 0, 'aria-busy': busy && 'true' }, busy ? 'Signing in…' : 'Sign in'));
 }
