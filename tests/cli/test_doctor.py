@@ -14,7 +14,7 @@ import redis
 
 from gqm.config import code_options, default_config
 from gqm.keys import Keys
-from gqm.store.commands.access import acl_rules
+from gqm.store.commands.access import Persistence, acl_rules
 from gqm.store.commands.facts import Facts
 from gqm.store.connect import plain_link
 from gqm.store.sync import Store
@@ -389,3 +389,36 @@ def test_the_file_of_another_folder(gqm: Gqm, space: Keyspace, tmp_path: Path) -
     done = gqm("doctor", "--json", "-c", "deploy/gqm.yaml")
     assert done.code == 0
     assert "deploy/gqm.yaml is there" in one(done, "file.valid")[1]
+
+
+class Told:
+    """A store that answers every command with the same."""
+
+    def __init__(self, answer: object) -> None:
+        self._answer = answer
+
+    def run(self, command: object) -> object:
+        return self._answer
+
+
+@pytest.mark.parametrize(
+    ("found", "status", "word"),
+    [
+        (Persistence(True, True, True, 1, 0), Status.OK, "is on"),
+        (Persistence(False, True, True, 1, 0), Status.WARN, "is off"),
+        (Persistence(True, True, False, 1, 0), Status.FAIL, "append-only file could not"),
+        (Persistence(False, False, True, 1, 0), Status.FAIL, "snapshot could not"),
+    ],
+)
+def test_how_data_are_kept(found: Persistence, status: Status, word: str) -> None:
+    (check,) = checks_of_redis._persistence(Told(found))  # type: ignore[arg-type]
+    assert check.status is status
+    assert word in check.detail
+
+
+def test_a_slow_round_trip(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks_of_redis, "SLOW_MS", 0.0)
+    config = default_config(code_options(redis="127.0.0.1:1"), env={})
+    (check,) = checks_of_redis._answers(config, store, Facts("redis", "7.2.5", False, "noeviction"))
+    assert check.status is Status.WARN
+    assert "version 7.2.5" in check.detail

@@ -7,17 +7,21 @@ import http.server
 import json
 import os
 import pty
+import termios
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import gqm.admin.ledger as gqm_ledger
 from gqm.config import code_options, default_config
+from gqm.embedded import Status as Embedded
 from gqm.embedded import attach
 from gqm.job import Status as JobStatus
-from gqm_cli.doctor import terminal
+from gqm_cli.doctor import api, embedded, terminal
 from gqm_cli.doctor.api import api_url
 from gqm_cli.doctor.checks import Status
 from tests.api.support import KEYS, SIGN_IN, serve
@@ -221,16 +225,16 @@ def address(redis_socket: str) -> str:
 
 
 def test_an_api_without_credentials(gqm: Gqm, space: Keyspace, address: str, prefix: str) -> None:
-    with serve(address, prefix, dashboard=True) as api:
-        found = api_checks(gqm, f"http://127.0.0.1:{api.port}")
+    with serve(address, prefix, dashboard=True) as served:
+        found = api_checks(gqm, f"http://127.0.0.1:{served.port}")
     assert found == dict.fromkeys(("reach", "auth", "metrics", "dashboard"), "ok")
 
 
 @pytest.mark.fault(1)
 @pytest.mark.security(23)
 def test_an_api_with_credentials(gqm: Gqm, space: Keyspace, address: str, prefix: str) -> None:
-    with serve(address, prefix, **SIGN_IN) as api:
-        done = gqm("doctor", "--json", "--api-url", f"http://127.0.0.1:{api.port}/")
+    with serve(address, prefix, **SIGN_IN) as served:
+        done = gqm("doctor", "--json", "--api-url", f"http://127.0.0.1:{served.port}/")
     assert one(done, "api.auth") == ("ok", "a call without credentials is refused", "")
     assert one(done, "api.metrics") == ("ok", "/metrics is closed", "")
     assert one(done, "api.dashboard")[0] == "skip"
@@ -241,15 +245,15 @@ def test_an_api_that_does_without_the_credentials_of_the_file(
 ) -> None:
     with (gqm.folder / "gqm.yaml").open("a") as file:
         file.write(f"monitoring: {{api: {{api_keys: [{{name: a, key_hash: 'sha256:{'a' * 64}'}}]}}}}\n")
-    with serve(address, prefix) as api:
-        done = gqm("doctor", "--json", "--api-url", f"http://127.0.0.1:{api.port}")
+    with serve(address, prefix) as served:
+        done = gqm("doctor", "--json", "--api-url", f"http://127.0.0.1:{served.port}")
     assert done.code == 1
     assert one(done, "api.auth")[::2] == ("fail", "restart the server")
 
 
 def test_metrics_that_everybody_can_read(gqm: Gqm, space: Keyspace, address: str, prefix: str) -> None:
-    with serve(address, prefix, api_keys=KEYS, metrics_public=True) as api:
-        assert api_checks(gqm, f"http://127.0.0.1:{api.port}")["metrics"] == "warn"
+    with serve(address, prefix, api_keys=KEYS, metrics_public=True) as served:
+        assert api_checks(gqm, f"http://127.0.0.1:{served.port}")["metrics"] == "warn"
 
 
 def test_an_api_that_is_away(gqm: Gqm, space: Keyspace) -> None:
@@ -376,16 +380,24 @@ def test_clipboard() -> None:
 
 @pytest.mark.parametrize("answer", [b"\x1b[5;4R", b"", b"garbage"])
 def test_a_terminal_is_asked_and_left_as_it_was(monkeypatch: pytest.MonkeyPatch, answer: bytes) -> None:
-    import termios
-
     outer, inner = pty.openpty()
     before = termios.tcgetattr(inner)
-    monkeypatch.setattr(terminal, "ANSWER_S", 0.2)
+    monkeypatch.setattr(terminal, "ANSWER_S", 0.2 if not answer.endswith(b"R") else 10.0)
+    drawn: list[bytes] = []
+
+    def draw() -> None:
+        """What a terminal does: draws, and answers when it is asked."""
+        while b"\x1b[6n" not in b"".join(drawn):
+            drawn.append(os.read(outer, 100))
+        os.write(outer, answer)
+
+    painter = threading.Thread(target=draw)
+    painter.start()
     with open(inner, "r+b", buffering=0, closefd=False) as raw, open(inner, "w", closefd=False) as out:
         monkeypatch.setattr("sys.stdin", raw)
         monkeypatch.setattr("sys.stdout", out)
-        os.write(outer, answer)
         found = terminal.measure(terminal.GLYPHS)
+    painter.join(10)
     assert found == (3 if answer.endswith(b"R") else None)
     assert termios.tcgetattr(inner) == before
     os.close(outer)
@@ -430,3 +442,83 @@ def test_a_folder_that_others_can_enter(gqm: Gqm, home: str) -> None:
     status, _, fix = one(done, "embedded.mode")
     assert status == "fail"
     assert fix.startswith("chmod 700 ")
+
+
+# ------------------------------------------------------------- what takes more than a test can set up
+
+
+def embedded_checks(**facts: Any) -> dict[str, Status]:
+    found = Embedded(Path("data"), exists=True, owner="ana", mode=0o700, kind="valkey", version="9.1.2")
+    return {check.id: check.status for check in embedded._server(replace(found, **facts))}
+
+
+def test_a_private_server_without_its_guardian() -> None:
+    found = embedded_checks(running=True, pid=7, users=(8,), guardian_pid=None)
+    assert found["embedded.guardian"] is Status.WARN
+    assert "embedded.guardian" not in embedded_checks(running=True, pid=7, users=(8,), guardian_pid=9)
+
+
+def test_users_that_the_system_does_not_tell() -> None:
+    assert embedded_checks(running=True, pid=7, users=None) == {"embedded.server": Status.OK}
+
+
+def test_a_folder_of_somebody_else() -> None:
+    found = Embedded(Path("data"), exists=True, owner="nobody-else", mode=0o700)
+    (owner, _) = embedded._folder(found, "./data")
+    assert owner.status is Status.FAIL
+    assert "nobody-else" in owner.fix
+
+
+@pytest.mark.parametrize(
+    ("url", "headers", "secure", "statuses"),
+    [
+        ("http://a", {}, False, []),
+        ("https://a", {}, False, [Status.FAIL]),
+        ("https://a", {"strict-transport-security": "max-age=1"}, False, [Status.OK]),
+        ("https://a", {}, True, [Status.OK]),
+    ],
+)
+def test_the_cookie_behind_https(
+    url: str, headers: dict[str, str], secure: bool, statuses: list[Status]
+) -> None:
+    config = default_config(code_options(cookie_secure=secure), env={})
+    answer = api.Answer(200, b"{}", 1.0, headers)
+    assert [check.status for check in api._cookie(config, url, answer)] == statuses
+
+
+@pytest.mark.parametrize(
+    ("status", "url", "expected"),
+    [
+        (200, "http://192.0.2.1:8080", Status.FAIL),
+        (200, "http://127.0.0.1:8080", Status.OK),
+        (500, "http://127.0.0.1:8080", Status.WARN),
+        (403, "http://192.0.2.1:8080", Status.OK),
+    ],
+)
+def test_calls_without_credentials(status: int, url: str, expected: Status) -> None:
+    assert api._auth(None, url, status).status is expected
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        ({"version": "1.0.0", "dashboard_version": "1.0.0"}, Status.OK),
+        ({"version": "1.0.0", "dashboard_version": "0.9.0"}, Status.WARN),
+        ({"version": "0.9.0", "dashboard_version": "0.9.0"}, Status.WARN),
+        ({}, Status.SKIP),
+        ([], Status.SKIP),
+    ],
+)
+def test_the_version_of_the_dashboard(
+    monkeypatch: pytest.MonkeyPatch, document: object, expected: Status
+) -> None:
+    monkeypatch.setattr(api, "get", lambda url, path: api.Answer(200, json.dumps(document).encode(), 1.0))
+    (check,) = api._dashboard(None, "http://127.0.0.1")
+    assert check.status is expected
+
+
+def test_an_api_that_is_not_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = b'{"status":"degraded","error":"redis unavailable"}'
+    (check,) = api._health("http://127.0.0.1", api.Answer(503, body, 1.0))
+    assert check.status is Status.FAIL
+    assert "degraded: redis unavailable" in check.detail
