@@ -113,13 +113,14 @@ class _Work:
         return sum(self._store.run(mend_queue(self._keys, queue)) for queue in _subjects(findings))
 
     def _places(self, findings: Sequence[Finding]) -> int:
-        queues: dict[str, frozenset[str]] = {}
+        by_job: dict[str, list[Finding]] = {}
         for finding in findings:
-            queues[finding.subject] = queues.get(finding.subject, frozenset()) | finding.queues
+            by_job.setdefault(finding.subject, []).append(finding)
         changed = 0
-        for job, met in queues.items():
+        for job, of_job in by_job.items():
+            met = frozenset[str]().union(*(finding.queues for finding in of_job))
             placed = self._store.run(mend_place(self._keys, job, met))
-            changed += placed.taken > 0 or placed.put
+            changed += len(of_job) if placed.taken or placed.put else 0
         return changed
 
     def _servers(self, findings: Sequence[Finding]) -> int:

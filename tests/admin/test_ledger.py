@@ -202,6 +202,14 @@ def test_many_findings_are_all_found(space: Keyspace, admin: Admin) -> None:
     assert repair(space.store, admin.log, census) == [Repaired("no_hash", 1500, 1500)]
 
 
+def test_all_places_of_an_id_count(space: Keyspace, admin: Admin) -> None:
+    for name in ("id in ready without a job", "id in scheduled without a job"):
+        CORRUPTIONS[name].seed(space)
+
+    assert repair(space.store, admin.log, look(space)) == [Repaired("no_hash", 2, 2)]
+    assert look(space).findings == []
+
+
 def test_a_job_that_moved_on_since_the_census_is_left_alone(space: Keyspace, admin: Admin) -> None:
     job = CORRUPTIONS["ready in no list"].seed(space)
     census = look(space)
