@@ -297,6 +297,19 @@ def test_completion_knows_commands_options_and_words_of_the_file(gqm: Gqm) -> No
     assert complete(gqm, "gqm enqueue x --queue ") == []
 
 
+def test_completion_knows_groups_states_and_cron_entries(gqm: Gqm) -> None:
+    gqm.write(
+        "gqm.yaml",
+        "queues: [{name: critical}]\n"
+        "scheduler: {cron_entries: [{id: tidy, cron_expr: '@daily', job_type: t}]}\n",
+    )
+    assert complete(gqm, "gqm queue p") == ["pause"]
+    assert complete(gqm, "gqm queue pause ") == ["critical", "default"]
+    assert complete(gqm, "gqm job list --status dea") == ["dead_letter"]
+    assert complete(gqm, "gqm cron trigger ") == ["tidy"]
+    assert complete(gqm, "gqm dashboard ") == ["export"]
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_scripts(gqm: Gqm, shell: str) -> None:
     done = gqm.process(_GQM_COMPLETE=f"source_{shell}")
