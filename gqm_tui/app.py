@@ -34,6 +34,7 @@ from gqm_tui.widgets.top_bar import BarFacts
 
 ME_EVERY_S = 60.0
 STATS_EVERY_S = 5.0
+TINY_BELOW = 66  # columns; the seven tabs with their short names need that many
 Connect = Callable[[ContextConfig], ApiClient]
 
 
@@ -252,13 +253,13 @@ class GqmApp(App[int], inherit_bindings=False):
         """Write the bar and the tabs of a screen anew."""
         if not screen.is_mounted:
             return
-        narrow = self.size.width < NARROW_BELOW
+        narrow, tiny = self.size.width < NARROW_BELOW, self.size.width < TINY_BELOW
         screen.bar.show_facts(
             self._facts(screen.pane), narrow=narrow, variables=self.theme_variables, colour=not self.no_color
         )
         stats = self.session.stats
         for name, number, wide, short, counted in TABS:
-            label = f"{number} {short if narrow else wide}"
+            label = f"{number} {short[:3] if tiny else short if narrow else wide}"
             count = getattr(stats, counted) if stats is not None and counted else 0
             if count and (not narrow or name == "failed"):
                 label = f"{label} {fmt.count(count)}"
@@ -300,7 +301,7 @@ class GqmApp(App[int], inherit_bindings=False):
         if frame is None or frame.pane is not pane:
             return
         keys = frame.keys
-        keys.prefix, keys.only, keys.labels = pane.footer()
+        keys.prefix, keys.only, keys.labels = pane.footer_now()
         keys.show()
 
     # Actions.

@@ -10,10 +10,15 @@ from textual.widgets import Input
 class FilterBar(Input):
     """Posts every change; what cannot be understood stays in the bar in the colour of an error."""
 
+    DEFAULT_CSS = """
+    FilterBar { background: $panel; background-tint: transparent; }
+    FilterBar:focus { background-tint: transparent; }
+    FilterBar > .input--cursor { text-style: none; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "drop", "Drop", show=False),
-        Binding("tab", "leave", "Table", show=False),
-        Binding("down", "leave", "Table", show=False),
+        Binding("enter", "submit", "Keep", show=False),
+        Binding("escape", "drop", "Drop", show=False, key_display="esc"),
+        Binding("tab,down", "leave", "Table", show=False, key_display="tab"),
     ]
 
     class Edited(Message):
@@ -35,6 +40,12 @@ class FilterBar(Input):
             placeholder="word  col:text  col=exact  col>14m  -term", select_on_focus=False, compact=True
         )
         self.cursor_blink = False
+
+    @classmethod
+    def hint(cls) -> str:
+        """What its keys do, for the footer while it has the focus."""
+        bindings = [each for each in cls.BINDINGS if isinstance(each, Binding)]
+        return " · ".join(f"{each.key_display or each.key} {each.description}" for each in bindings)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Tell the pane."""

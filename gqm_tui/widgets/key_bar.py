@@ -75,7 +75,7 @@ class KeyBar(Static):
         line = Text(no_wrap=True, overflow="ellipsis", end="")
         self._hits = []
         if self.prefix:
-            line.append(f"{self.prefix} · ")
+            line.append(f"{self.prefix} · " if offered else self.prefix)
         for press, display, label in offered:
             start = line.cell_len
             line.append(display, key_style)

@@ -67,6 +67,10 @@ class Pane(Vertical):
         """A prefix for the footer, the only keys to show (None: the usual ones), and labels by key id."""
         return "", None, {}
 
+    def footer_now(self) -> tuple[str, tuple[str, ...] | None, dict[str, str]]:
+        """What the footer shows at this moment."""
+        return self.footer()
+
     # The frame.
 
     @property
@@ -97,7 +101,7 @@ class Pane(Vertical):
         )
         self._show()
         self._polling = self.run_worker(
-            self._poller.run(), group=f"poll-{self.name_of_view}", exit_on_error=False, name="poll"
+            self._poller.run, group=f"poll-{self.name_of_view}", exit_on_error=False, name="poll"
         )
 
     def stop(self) -> None:
@@ -199,6 +203,11 @@ class Pane(Vertical):
     @classmethod
     def _mutating(cls) -> tuple[keymap.Key, ...]:
         return tuple(key for scope in cls.scopes for key in keymap.SCOPES[scope] if key.mutates)
+
+    @property
+    def server_now(self) -> float | None:
+        """The server's clock, carried on since its last reply; all ages are counted from it."""
+        return self.view.server_now(self.gqm.clock.monotonic())
 
     def tone(self, tone: Tone) -> Style:
         """The style of a tone under the present theme."""

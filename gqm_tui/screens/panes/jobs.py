@@ -73,7 +73,7 @@ def row(job: Job, mark: CellText, now: float | None, signs: Signs, *, narrow: bo
             "state": job.status,
             "try": job.retry_count,
             "age": None if now is None else now - job.created_at,
-            "worker": job.worker_id,
+            "where": job.worker_id or job.pool,
             "error": job.error,
         },
     )

@@ -202,7 +202,10 @@ class QueuesPane(TablePane):
 
     def footer(self) -> tuple[str, tuple[str, ...] | None, dict[str, str]]:
         """Name what enter opens, and what `p` would do."""
-        paused = self.current is not None and self.current.values["state"] == "paused"
+        if self.current is None:
+            back = ("list.filter", "list.back") if self.filter_text else ("app.refresh",)
+            return "", (*back, "app.context", "app.palette", "app.help"), {"list.back": "Clear"}
+        paused = self.current.values["state"] == "paused"
         return "", None, {"table.open": "Jobs", "queues.pause": "Resume" if paused else "Pause"}
 
     def summary(self, total: int, shown: int) -> str:

@@ -13,11 +13,12 @@ from textual.widget import Widget
 from textual.widgets import DataTable, Static
 
 from gqm_tui import keymap
-from gqm_tui.core import query
+from gqm_tui.core import fmt, query
 from gqm_tui.core.fields import FIELDS, TableFields
 from gqm_tui.core.store import PaneState
 from gqm_tui.core.table import CellText, Column, Row, Sort, Tone, ordered
 from gqm_tui.core.text import fit
+from gqm_tui.screens.panes import taking
 from gqm_tui.screens.panes.base import Pane, reason
 from gqm_tui.widgets.filter_bar import FilterBar
 from gqm_tui.widgets.line import Line
@@ -50,10 +51,11 @@ class TablePane(Pane):
     paged: ClassVar[bool] = False
     markable: ClassVar[bool] = False
     default_sort: ClassVar[Sort] = Sort("", True)
+    table_class: ClassVar[type[LiveTable]] = LiveTable
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.table = LiveTable(self.columns(), id="table")
+        self.table = self.table_class(self.columns(), id="table")
         self.sort = self.default_sort
         self.filter_text = ""
         self.filter = query.Query()
@@ -86,6 +88,23 @@ class TablePane(Pane):
     @abstractmethod
     def summary(self, total: int, shown: int) -> str:
         """The left end of the title line, without breadcrumb and order."""
+
+    # A pane that shows one of two tables in one place answers these by the one in sight.
+
+    @property
+    def table_name(self) -> str:
+        """The table whose filter fields and saved order are in force."""
+        return self.name_of_view
+
+    @property
+    def first_sort(self) -> Sort:
+        """The order before anybody chose one."""
+        return self.default_sort
+
+    @property
+    def takes_marks(self) -> bool:
+        """Whether rows can be marked."""
+        return self.markable
 
     def total(self, rows: Sequence[Row]) -> int:
         """How many rows there are on the server; a paged table reads it from the reply."""
@@ -130,9 +149,12 @@ class TablePane(Pane):
 
     def on_mount(self) -> None:
         """Take the sort that was last used here."""
-        saved = self.gqm.saved_sort(self.name_of_view)
-        if saved is not None and saved.column in self.sortable:
-            self.sort = saved
+        self.take_sort()
+
+    def take_sort(self) -> None:
+        """Sort by what the table in sight was last sorted by."""
+        saved = self.gqm.saved_sort(self.table_name)
+        self.sort = saved if saved is not None and saved.column in self.sortable else self.first_sort
 
     def focus_main(self) -> None:
         """Give the table the focus."""
@@ -153,7 +175,7 @@ class TablePane(Pane):
         if not self.is_mounted:
             return
         rows = list(self.build())
-        shown = rows if self.paged else ordered(self.filter_values(rows), self.sort)
+        shown = rows if self.paged else ordered(self.filter_values(rows), self._by_value)
         total = self.total(rows)
         # A page that a filter left empty is not an empty list: how long that is, nobody asked.
         known = max(total, 1) if self.paged and self.filter.terms else total
@@ -169,8 +191,29 @@ class TablePane(Pane):
         self.paint_strip()
         self.gqm.footer_changed(self)
 
+    @property
+    def _by_value(self) -> Sort:
+        """The sort by the name of the value, which is not always that of the column."""
+        names = {column.key: column.sort for column in self.columns()}
+        return Sort(names.get(self.sort.column) or self.sort.column, self.sort.descending)
+
+    @property
+    def filtering(self) -> bool:
+        """Whether the filter is being typed."""
+        return self._head.has_class("-filtering")
+
+    def footer_now(self) -> tuple[str, tuple[str, ...] | None, dict[str, str]]:
+        """While a filter is typed, the footer tells the keys of the bar."""
+        return (FilterBar.hint(), (), {}) if self.filtering else self.footer()
+
     def _paint_title(self, state: PaneState, total: int, shown: int) -> None:
-        left = Text(self.gqm.crumbs_before(self))
+        before = self.gqm.crumbs_before(self)
+        main = self.part(self.view.main)
+        if main is None or main.value is None:
+            # Nothing is known yet, so nothing is counted.
+            self._title.show(f"{before}{self.crumb if before else ''} {fmt.UNKNOWN}".strip())
+            return
+        left = Text(before)
         left.append(self.summary(total, shown))
         order = self._order_text()
         if order:
@@ -180,7 +223,8 @@ class TablePane(Pane):
                 left.append(f"  ! {name}: {reason(error)}", self.tone(Tone.WARN))
         if self.held:
             left.append(f"  ‖ {self.held} changes held", self.tone(Tone.WARN))
-        self._title.show(left, Text(self.title_right(total, shown), self.tone(Tone.DIM)))
+        right = "/" if self.filtering else self.title_right(total, shown)
+        self._title.show(left, Text(right, self.tone(Tone.DIM)))
 
     def _order_text(self) -> str:
         column = next((item for item in self.columns() if item.key == self.sort.column), None)
@@ -251,6 +295,7 @@ class TablePane(Pane):
         self._head.add_class("-filtering")
         self._bar.value = self.filter_text
         self._bar.focus()
+        self.paint()
 
     @on(FilterBar.Edited)
     def _edited(self, event: FilterBar.Edited) -> None:
@@ -260,10 +305,11 @@ class TablePane(Pane):
     @on(FilterBar.Left)
     def _left(self, event: FilterBar.Left) -> None:
         event.stop()
+        self._head.remove_class("-filtering")
         if not event.kept or self.filter_error:
             self.set_filter("" if not event.kept else self.filter_text)
-        self._head.remove_class("-filtering")
         self.focus_main()
+        self.paint()
 
     def set_filter(self, text: str) -> None:
         """Take a filter; one that cannot be understood leaves the last good one in force."""
@@ -289,7 +335,7 @@ class TablePane(Pane):
     @property
     def fields(self) -> TableFields:
         """What the filter may name here."""
-        return FIELDS[self.name_of_view]
+        return FIELDS[self.table_name]
 
     def refuse_filter(self, text: str) -> str | None:
         """Say why a filter cannot be used here, or None."""
@@ -317,18 +363,18 @@ class TablePane(Pane):
     def sortable(self) -> list[str]:
         """What the table can be sorted by: its first order, if that is no column, and columns that sort."""
         columns = [column.key for column in self.columns() if column.sort]
-        first = self.default_sort.column
+        first = self.first_sort.column
         return columns if not first or first in columns else [first, *columns]
 
     def _sort_by(self, name: str) -> None:
         if name not in self.sortable:
             return
         column = next((item for item in self.columns() if item.key == name), None)
-        self._set_sort(self.default_sort if column is None else Sort(name, column.right))
+        self._set_sort(self.first_sort if column is None else Sort(name, column.right))
 
     def _set_sort(self, sort: Sort) -> None:
         self.sort = sort
-        self.gqm.save_sort(self.name_of_view, sort)
+        self.gqm.save_sort(self.table_name, sort)
         if self.paged:
             self.page, self.until = 1, None
             self.reload()
@@ -352,7 +398,7 @@ class TablePane(Pane):
     def action_mark(self) -> None:
         """Mark the row, or take the mark away, and go one down."""
         key = self.table.cursor_key
-        if not self.markable or key is None:
+        if not self.takes_marks or key is None:
             return
         self.all_matching = False
         if key in self.marks:
@@ -366,7 +412,7 @@ class TablePane(Pane):
     def action_mark_range(self) -> None:
         """Mark every row from the last marked one to here."""
         keys, here = self.table.keys, self.table.cursor_key
-        if not self.markable or here is None:
+        if not self.takes_marks or here is None:
             return
         start = keys.index(self._mark_from) if self._mark_from in keys else keys.index(here)
         low, high = sorted((start, keys.index(here)))
@@ -376,7 +422,7 @@ class TablePane(Pane):
 
     def action_mark_all(self) -> None:
         """Take everything that matches, on this page and the others."""
-        if self.markable:
+        if self.takes_marks:
             self.all_matching = not self.all_matching
             self.marks = {}
             self.paint()
@@ -384,6 +430,14 @@ class TablePane(Pane):
     def mark_cell(self, key: str) -> CellText:
         """The cell of the mark column."""
         return CellText("✓" if self.all_matching or key in self.marks else "", Tone.STRONG)
+
+    def action_copy(self) -> None:
+        """Copy the row's id, the row, its object, or the request that reads it."""
+        taking.copy(self)
+
+    def action_export(self) -> None:
+        """Save the rows as CSV or JSON."""
+        taking.export(self)
 
     def action_back(self) -> None:
         """Drop the filter, then the marks, then go back."""
@@ -421,3 +475,9 @@ def _changes(table: LiveTable, rows: Sequence[Row]) -> int:
     want = {row.key: row.cells for row in rows}
     have = {key: row.cells for key in table.keys if (row := table.row(key)) is not None}
     return sum(1 for key in want.keys() | have.keys() if want.get(key) != have.get(key))
+
+
+def drill_down(own: tuple[str, ...], *, narrow: bool) -> tuple[str, ...]:
+    """The footer of a table that was opened from another one: its own keys, and the way back."""
+    more = ("list.filter", "list.sort", "app.freeze") if not narrow else ()
+    return ("table.open", *own, *more, "list.back", "app.help")
