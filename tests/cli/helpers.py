@@ -9,6 +9,7 @@ import pty
 import re
 import select
 import shlex
+import socket
 import struct
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from typer.testing import CliRunner
 from gqm_cli.main import app
 from tests.support.wait import eventually
 
-__all__ = ["Done", "Gqm", "Running", "Screen"]
+__all__ = ["Done", "Gqm", "Running", "Screen", "free_port"]
 
 GQM = [sys.executable, "-m", "gqm_cli"]
 _MARK = "\x1eend of command "
@@ -243,6 +244,13 @@ class Gqm:
         """End what still runs."""
         for running in self._running:
             running.close()
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _control(terminal: int) -> None:

@@ -14,7 +14,7 @@ from gqm_cli.diagnostics import Session, WrongUse
 from gqm_cli.main import app
 from gqm_cli.program import Group
 from gqm_cli.reference import helps, with_reference
-from tests.cli.helpers import Gqm
+from tests.cli.helpers import Gqm, free_port
 from tests.cli.session import commands_of, play
 
 ROOT = Path(__file__).parent.parent.parent
@@ -102,18 +102,45 @@ def test_the_sessions_show_every_command_that_ends_by_itself() -> None:
     ] == []
 
 
-@pytest.mark.fault(17)
-def test_the_command_lines_of_the_readme_work(gqm: Gqm) -> None:
-    """All in one folder and in their order; a server is started and stopped."""
-    for _, block in _BLOCK.findall((ROOT / "README.md").read_text("utf-8")):
+def run_lines(gqm: Gqm, page: str) -> int:
+    """Run the command lines of a page's blocks in one folder and in their order; returns how many.
+
+    A server is started and stopped, on a port that is free.
+    """
+    count = 0
+    for _, block in _BLOCK.findall(page):
         for line in shown(f"```\n{block}```\n"):
             if line.startswith(_ELSEWHERE) or re.search(rf"{re.escape(line)} *[<\[]", block):
                 continue  # a placeholder stands for what a reader puts there
-            if line.startswith("gqm run"):
-                server = gqm.start(*shlex.split(line)[1:])
-                server.says("api  ")
-                server.signal(signal.SIGTERM)
-                assert server.ends() == 0, server.err
-            else:
+            count += 1
+            if not line.startswith("gqm run"):
                 done = gqm.terminal(*shlex.split(line)[1:], answers=["correct horse", "correct horse"])
                 assert done.code == 0, (line, done)
+                continue
+            for path in gqm.folder.glob("*.yaml"):
+                path.write_text(path.read_text().replace("127.0.0.1:8080", f"127.0.0.1:{free_port()}"))
+            server = gqm.start(*shlex.split(line)[1:])
+            server.says("api  ")
+            server.signal(signal.SIGTERM)
+            assert server.ends() == 0, server.err
+    return count
+
+
+def test_the_lines_of_a_page_are_run(gqm: Gqm) -> None:
+    lines = (
+        "gqm init",
+        "gqm set-password ana",
+        "$ KEY=$(gqm add-api-key x)",
+        "gqm run",
+        "gqm queue list --json",
+    )
+    block = "\n".join((*lines, "gqm revoke-api-key <name>", "gqm tui"))
+    assert run_lines(gqm, f"text\n```sh\n{block}\n```\n") == len(lines)
+    assert gqm("list-users").out.splitlines()[1:] == ["ana   admin  set"]
+    with pytest.raises(AssertionError):
+        run_lines(gqm, "```sh\ngqm job show nope\n```\n")
+
+
+@pytest.mark.fault(17)
+def test_the_command_lines_of_the_readme_work(gqm: Gqm) -> None:
+    run_lines(gqm, (ROOT / "README.md").read_text("utf-8"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
@@ -46,7 +45,7 @@ def is_shown_as_text(done: Done, lines: int | None = None) -> bool:
 
 
 @pytest.fixture
-def hostile(gqm: Gqm, space: Keyspace) -> Iterator[list[str]]:
+def hostile(space: Keyspace) -> list[str]:
     """A job, a queue and a cron entry for each payload, with the payload in every field."""
     ids = []
     crontab = Crontab(space)

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import json
-import socket
 import urllib.error
 import urllib.request
 
 import pytest
 
-from tests.cli.helpers import Gqm
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from tests.cli.helpers import Gqm, free_port
 
 
 def status_of(port: int, path: str, key: str = "") -> int:
