@@ -50,6 +50,8 @@ export function jobList({ctx, source, title, statuses = STATUSES, actions, empty
   const {query, local, id} = ctx, kept = ({key, name}) => !without.includes(key || name) && (name !== 'fingerprint' || query.fingerprint);
   const found = filters([...fields, ...fieldsOf(statuses).filter(kept)], query, ctx.set), columns = COLUMNS.filter(kept), {data = [], meta = {}} = source;
   const part = {page: query.page, size: query.size, total: meta.total || 0, more: meta.truncated}, picked = ctx.admin ? (local.selection ??= new Selection()) : null;
+  // A page that has vanished, for its jobs are gone, gives way to the last one.
+  if (!data.length && part.total && !source.busy && query.page > 1) setTimeout(() => ctx.set({page: Math.ceil(part.total / query.size)}, true));
   picked?.look({...jobFilter(query), ...(id && {queue: [id]})}, part, data);
   return [found.node, panel({id: 'job-list', source, title, flush: true, empty: found.active ? null : empty, actions: [actions, data.length > 0 && exportMenu('jobs', data, columns)],
     body: (rows) => (rows.length || query.page > 1 ? [table({ctx, id: 'jobs', columns, rows, caption: caption('Jobs', part), select: picked}), pager({...part, onset: ctx.set})] : found.none(part.total))}), picked?.bar()];

@@ -7,7 +7,7 @@
        sources(ctx)      {name: {path, query, every}}   what to fetch; `stats` is added for the navigation
        events(event, ctx), stream(ctx)                  which events ask for a fetch; {queue} of the stream
        view(ctx)         nodes
-   ctx: route, id, query, data (feed.data), local (kept while the page stays), admin, now, set(changes, replace) for
+   ctx: route, id, query, data (feed.data), local (kept while the page stays; back: where one came from), admin, now, set(changes, replace) for
    the query, refetch() when sources() would answer differently now, update() draws.
    All JS and CSS together stay below 120 KiB: a page is a list of columns and a list of controls. */
 
@@ -20,7 +20,7 @@ import {keepSize} from './table.js';
 
 const DETAIL = {queues: 'queue', jobs: 'job'}, WITH_ID = ['queues', 'jobs', 'workers', 'scheduler', 'dag'];
 const starting = document.getElementById('start'), whole = document.getElementById('frame');
-let page = null, ctx = null, trouble = null, place = null, signing = false, drawn = '', beats = 0, version = '';
+let page = null, ctx = null, trouble = null, place = null, signing = false, drawn = '', beats = 0, version = '', href = '';
 
 const box = (title, ...more) => h('div.state', {role: 'alert'}, h('p.state-title', title), more);
 const nowhere = {title: () => 'Page not found', sources: () => ({}), view: () => box('There is no page at this address.', h('a', {href: link('overview')}, 'To the overview'))};
@@ -42,9 +42,10 @@ function mount(found, back) {
   page = found;
   if (fresh) {
     feed.close();
-    ctx = {local: {}, refetch, update, set: (changes, replace) => set(keepSize(changes), replace), get data() { return feed.data; }, get admin() { return isAdmin(); }, get now() { return now(); }};
+    ctx = {local: {back: href}, refetch, update, set: (changes, replace) => set(keepSize(changes), replace), get data() { return feed.data; }, get admin() { return isAdmin(); }, get now() { return now(); }};
   }
   Object.assign(ctx, {route: to, id: to.id, query: to.query});
+  href = location.hash;
   place = back;
   refetch();
   draw();

@@ -61,11 +61,13 @@ const busy = new Set();
 
 export function control(label, work, {danger, primary, small, title, key = '', name, disabled} = {}) {
   const id = `${name || label}|${key}`, reason = feed.redisSince && 'Redis is away', waits = busy.has(id);
-  const onclick = async () => {
+  const onclick = async ({currentTarget: button}) => {
     if (busy.has(id)) return;
     busy.add(id); update();
     await run(work);
     busy.delete(id); update();
+    // A dialog could not give the focus back while the button was busy.
+    setTimeout(() => { if (document.activeElement === document.body) button.focus(); });
   };
   return h('button', {key: `c${id}`, onclick, disabled: Boolean(disabled || reason || waits), 'aria-busy': waits && 'true', 'aria-label': name, title: reason || title,
     class: danger ? 'danger' : primary ? 'primary' : small ? 'small' : null}, label);

@@ -1,0 +1,246 @@
+"""Controls: what they call, what they ask before, what they tell after, and what they never do."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import redis
+from playwright.sync_api import Request, expect
+
+import gqm
+from gqm.store.sync import Store
+from tests.api.support import Api, serve
+from tests.dashboard.browser import Visit
+from tests.support.keyspace import Keyspace
+from tests.support.states import MAKE
+
+Visitor = Callable[..., Visit]
+
+
+@dataclass
+class Desk:
+    """An API with a key space that tests put into any state, and a browser that notes what is sent."""
+
+    api: Api
+    space: Keyspace
+    browser: Visit
+    writes: list[Request]
+
+    def sent(self) -> list[tuple[str, str]]:
+        """Method and path of what was sent, dry runs left out."""
+        return [(item.method, item.url.split("/api/v1")[1]) for item in self.writes if not is_dry(item)]
+
+    def told(self, text: str | re.Pattern[str]) -> None:
+        expect(self.browser.page.locator(".toast", has_text=text).first).to_be_visible()
+
+
+def is_dry(request: Request) -> bool:
+    return "dry_run=true" in request.url or '"dry_run":true' in (request.post_data or "")
+
+
+@pytest.fixture
+def desk(visit: Visitor, redis_socket: str, prefix: str) -> Iterator[Desk]:
+    with serve(f"unix:{redis_socket}", prefix, dashboard=True, rate_limit=-1) as api:
+        raw = redis.Redis(unix_socket_path=redis_socket)
+        browser = visit(api.port, at="#/jobs")
+        writes: list[Request] = []
+        browser.page.on(
+            "request", lambda request: writes.append(request) if request.method != "GET" else None
+        )
+        yield Desk(api, Keyspace(Store(api.client._link), raw), browser, writes)
+        raw.close()
+
+
+@pytest.mark.fault(2)
+def test_queue_controls_call_and_quote_the_answer(desk: Desk) -> None:
+    """B6, B8: pause, resume, undo, empty, retry and clear of dead letters; typed names."""
+    page, button = desk.browser.page, desk.browser.button
+    for n in range(14):
+        desk.space.enqueue(queue="billing", job_id=f"r-{n}")
+    desk.browser.go("#/queues/billing")
+    button("Pause billing").click()
+    button("Pause").click()
+    desk.told("billing is paused")
+    assert desk.sent() == [("POST", "/queues/billing/pause")]
+    assert desk.writes[-1].headers["x-gqm-csrf"] == "1"
+    button("Undo").click()
+    desk.told("billing is active")
+    button("Empty billing").click()
+    expect(page.get_by_text("14 jobs would be canceled.")).to_be_visible()
+    expect(button("Cancel")).to_be_focused()
+    expect(button("Empty queue")).to_be_disabled()
+    page.get_by_role("textbox").last.fill("Billing")
+    expect(button("Empty queue")).to_be_disabled()
+    page.get_by_role("textbox").last.fill("billing")
+    button("Empty queue").click()
+    desk.told("billing: 14 removed, 0 remaining")
+    for _ in range(2):
+        MAKE[gqm.Status.DEAD_LETTER](desk.space, queue="billing")
+    button("Refresh").click()
+    button("Retry all dead letter billing").click()
+    button("Retry all").click()
+    desk.told("billing: 2 retried, 0 remaining")
+    assert desk.sent()[-2:] == [
+        ("DELETE", "/queues/billing/empty"),
+        ("POST", "/queues/billing/dead-letter/retry-all"),
+    ]
+
+
+@pytest.mark.fault(6)
+@pytest.mark.parametrize("status", list(MAKE))
+def test_each_status_offers_what_the_api_accepts(desk: Desk, status: gqm.Status) -> None:
+    """B27: exactly the controls that fit, on the page of the job."""
+    job = MAKE[status](desk.space)
+    desk.browser.go(f"#/jobs/{job}")
+    expect(desk.browser.page.locator("#title .badge").first).to_have_text(
+        re.compile(status.value.replace("_", " "))
+    )
+    offered = {
+        "retry": {"dead_letter", "failed", "canceled", "stopped"},
+        "run now": {"scheduled", "retry"},
+        "cancel": {"ready", "scheduled", "retry", "deferred", "processing"},
+        "delete": set(map(str, MAKE)) - {"processing"},
+        "enqueue copy": set(map(str, MAKE)),
+    }
+    wanted = {name for name, statuses in offered.items() if status.value in statuses}
+    assert {name.lower() for name in desk.browser.page.locator("#actions button").all_inner_texts()} == wanted
+
+
+def test_job_controls_call_once_and_ask_first(desk: Desk) -> None:
+    """B6, B7: cancel asks, Esc and a click outside send nothing, a double click sends one call."""
+    page, button = desk.browser.page, desk.browser.button
+    job = desk.space.enqueue(job_id="j-1")
+    desk.browser.go(f"#/jobs/{job}")
+    for leave in ("Escape", "outside", "button"):
+        button("Cancel").click()
+        expect(page.get_by_role("dialog")).to_be_visible()
+        if leave == "Escape":
+            page.keyboard.press("Escape")
+        elif leave == "outside":
+            page.mouse.click(5, 5)
+        else:
+            page.get_by_role("dialog").get_by_role("button", name="Cancel", exact=True).click()
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        expect(button("Cancel")).to_be_focused()
+    assert desk.sent() == []
+    button("Cancel").click()
+    button("Cancel job").dblclick()
+    desk.told("j-1 is canceled")
+    assert desk.sent() == [("POST", "/jobs/j-1/cancel")]
+    button("Retry").dblclick()
+    desk.told("j-1 is ready")
+    assert desk.sent()[1:] == [("POST", "/jobs/j-1/retry")]
+    desk.browser.go("#/jobs?queue=default")
+    page.get_by_role("link", name="j-1").click()
+    button("Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    desk.told("j-1 is deleted")
+    expect(page).to_have_url(re.compile(r"#/jobs\?queue=default$"))
+
+
+def test_a_conflict_is_told_and_read_anew(desk: Desk) -> None:
+    job = desk.space.enqueue(job_id="j-1")
+    desk.browser.go(f"#/jobs/{job}")
+    desk.browser.button("Cancel").click()
+    desk.api.post(f"/api/v1/jobs/{job}/cancel", key=None, headers={"X-GQM-CSRF": "1"})
+    desk.browser.button("Cancel job").click()
+    expect(desk.browser.page.locator(".toast.bad")).to_contain_text("canceled")
+    expect(desk.browser.page.locator("#title .badge")).to_contain_text("canceled")
+
+
+def test_enqueue_checks_the_json_and_keeps_every_digit(desk: Desk) -> None:
+    """B6, B27: the form is the confirmation; a wrong payload is not sent; big integers stay exact."""
+    page, button = desk.browser.page, desk.browser.button
+    button("Enqueue job").click()
+    page.get_by_label("Job type").fill("invoice.pdf")
+    page.get_by_label("Payload").fill("{broken")
+    button("Enqueue").click()
+    expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("Payload")
+    assert desk.sent() == []
+    page.get_by_label("Payload").fill('{"n": 12345678901234567890, "f": -98765432109876543210}')
+    page.get_by_label("Job id").fill("big-1")
+    button("Enqueue").click()
+    desk.told("big-1 is ready in default")
+    assert "12345678901234567890" in (desk.writes[-1].post_data or "")
+    desk.browser.go("#/jobs/big-1")
+    expect(page.locator("#payload pre")).to_contain_text("12345678901234567890")
+    expect(page.locator("#payload pre")).to_contain_text("-98765432109876543210")
+    button("Enqueue copy").click()
+    expect(page.get_by_label("Payload (JSON object)")).to_have_value(re.compile("12345678901234567890"))
+    expect(page.get_by_label("Job id")).to_have_value("")
+
+
+@pytest.mark.fault(11)
+def test_a_selection_outlives_paging_and_tells_refusals(desk: Desk) -> None:
+    """B9, first half: 250 selected over pages, one of them refused."""
+    page, button = desk.browser.page, desk.browser.button
+    desk.api.client.enqueue_batch([gqm.Item("t", {}, {"job_id": f"s-{n:03}"}) for n in range(249)])
+    (running,) = [MAKE[gqm.Status.PROCESSING](desk.space, queue="other", job_id="running")]
+    desk.browser.go("#/jobs?size=100&sort=id&order=asc")
+    for number in range(1, 4):
+        expect(page.locator(".pager span").first).to_have_text(f"Page {number} of 3")
+        expect(page.locator("#jobs")).not_to_have_attribute("aria-busy", "true")
+        expect(page.locator("tbody tr").first).to_contain_text({1: "running", 2: "s-099", 3: "s-199"}[number])
+        page.get_by_label("Select this page").check()
+        if number < 3:
+            button("Next").click()
+    expect(page.get_by_text("250 selected on 3 pages")).to_be_visible()
+    page.get_by_role("region", name="Selection").get_by_role("button", name="Delete").click()
+    expect(page.get_by_text("249 of 250 jobs can be changed.")).to_be_visible()
+    expect(page.get_by_text("1 job would be skipped: CONFLICT")).to_be_visible()
+    confirm = page.get_by_role("dialog").get_by_role("button", name="Delete")
+    expect(confirm).to_be_disabled()
+    page.get_by_label("to confirm").fill("249")
+    confirm.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Delete: 249 done, 1 refused")
+    expect(dialog.get_by_role("link", name=running)).to_be_visible()
+    button("Close").click()
+    expect(page.locator("tbody tr")).to_have_count(1)
+    ids = [json.loads(item.post_data or "{}")["job_ids"] for item in desk.writes if not is_dry(item)]
+    assert sum(map(len, ids)) == 250
+    assert len({name for part in ids for name in part}) == 250
+
+
+@pytest.mark.fault(19)
+def test_all_that_match_are_done_to_the_end_or_until_stopped(desk: Desk) -> None:
+    """B9, second half: 1,200 matching, by filter, with the moment of the dry run; then Stop."""
+    page, button = desk.browser.page, desk.browser.button
+    list(desk.api.client.enqueue_many(gqm.Item("t", {}, {"queue": "many"}) for _ in range(1200)))
+    desk.browser.go("#/jobs?queue=many&status=ready")
+    expect(page.locator("tbody tr")).to_have_count(20)
+    page.get_by_label("Select this page").check()
+    button("Select all 1,200 matching").click()
+    expect(page.get_by_text("All 1,200 matching")).to_be_visible()
+    button("Cancel jobs").click()
+    page.get_by_label("to confirm").fill("1200")
+    page.get_by_role("dialog").get_by_role("button", name="Cancel jobs").click()
+    desk.told("Cancel jobs: 1,200 done, 0 refused")
+    bodies: list[Any] = [json.loads(item.post_data or "{}") for item in desk.writes if not is_dry(item)]
+    assert len(bodies) == 6
+    assert all(
+        body["filter"]["queue"] == ["many"] and body["filter"]["status"] == ["ready"] for body in bodies
+    )
+    assert isinstance(bodies[0]["filter"]["until"], float)
+    desk.browser.go("#/jobs?queue=many&status=canceled")
+    expect(page.locator("tbody tr")).to_have_count(20)
+    page.get_by_label("Select this page").check()
+    button("Select all 1,200 matching").click()
+    page.get_by_role("region", name="Selection").get_by_role("button", name="Delete").click()
+    page.get_by_label("to confirm").fill("1200")
+    seen: list[str] = []
+
+    def slow(route: Any) -> None:
+        seen.append(route.request.post_data)
+        if len(seen) == 2:
+            button("Stop").click(no_wait_after=True)
+        route.continue_()
+
+    page.route("**/batch/delete", slow)
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    desk.told(re.compile(r"Delete: [24]00 done, 0 refused, stopped"))
