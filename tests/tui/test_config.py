@@ -282,6 +282,39 @@ def test_a_typed_address_never_takes_the_name_of_a_saved_context(home: Path) -> 
         open_url("https://u:p@x", saved)
 
 
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("q.example", "must begin with"),
+        ("ftp://q", "must begin with"),
+        ("https://", "must begin with"),
+        ("https://q:port", "is not an address"),
+        ("https://[::1", "is not an address"),
+        ("https://u@q", "must not hold a user"),
+        ("https://:p@q", "must not hold a user"),
+        ("https://q?key=1", "without"),
+        ("https://q#x", "without"),
+        ("https://q/a b", "without"),
+        ("https://q/\x1b", "without"),
+    ],
+)
+def test_addresses_that_are_refused(url: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said) as caught:
+        open_url(url, {})
+    assert "@" not in str(caught.value)
+
+
+def test_a_key_by_flag_stays_with_the_context_of_the_flag(home: Path) -> None:
+    settings = read(home, CONTEXTS, context="lab", api_key="k-flag")
+    assert [(one.name, bool(one.key)) for one in settings.contexts] == [("prod", False), ("lab", True)]
+
+
+@pytest.mark.parametrize("seconds", [0.5, 3_600.0])
+def test_the_ends_of_the_interval(home: Path, seconds: float) -> None:
+    assert read(home, interval=seconds).interval == seconds
+    assert read(home, f"interval = {seconds}").interval == seconds
+
+
 def test_read_only_locks_every_context(home: Path) -> None:
     settings = read(home, FULL, read_only=True)
     assert settings.context.read_only
