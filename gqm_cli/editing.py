@@ -6,6 +6,7 @@ import enum
 from typing import TYPE_CHECKING
 
 from gqm_cli.diagnostics import WrongUse
+from gqm_cli.options import given_once
 from gqm_cli.output import note, printable
 
 if TYPE_CHECKING:
@@ -24,11 +25,7 @@ class Role(enum.StrEnum):
 
 def given_name(what: str, argument: str | None, option: str | None, form: Format) -> str:
     """Return the name that a command line gives, as an argument or as an option. Raises `WrongUse`."""
-    if argument is not None and option is not None and argument != option:
-        raise WrongUse(f"{what} is given twice: {argument} and {option}")
-    name = argument if argument is not None else option
-    if name is None:
-        raise WrongUse(f"{what} is missing; give it as the argument or as --{what.lower()}")
+    name = given_once(what, argument, option)
     if not form.accepts(name):
         raise WrongUse(f'{what} "{name[:80]}": {form.text}')
     return name

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from gqm_cli.diagnostics import WrongUse
+from gqm_cli.options import given_once
 
 if TYPE_CHECKING:
     from gqm.admin import Admin
@@ -77,11 +78,7 @@ def chosen_name(what: str, argument: str | None, option: str | None) -> str:
 
     Other programs name queues as they like; only what no name can hold is refused.
     """
-    if argument is not None and option is not None and argument != option:
-        raise WrongUse(f"{what} is given twice: {argument} and {option}")
-    name = argument if argument is not None else option
-    if name is None:
-        raise WrongUse(f"{what} is missing; give it as the argument or as --{what.lower()}")
+    name = given_once(what, argument, option)
     if not name or len(name) > _LONGEST_NAME or any(unicodedata.category(c) in ("Cc", "Cs") for c in name):
         raise WrongUse(f'{what} "{name[:80]}": 1 to {_LONGEST_NAME} characters, no controls')
     return name

@@ -41,6 +41,19 @@ def chosen_file(argument: str | None, option: str | None) -> str:
     return argument or option or DEFAULT_FILE
 
 
+def given_once(what: str, argument: str | None, option: str | None) -> str:
+    """Return what a command line gives as an argument or as an option, ``USER`` or ``--user``.
+
+    Raises `WrongUse` if it is missing, or given twice and different.
+    """
+    if argument is not None and option is not None and argument != option:
+        raise WrongUse(f"{what} is given twice: {argument} and {option}")
+    name = argument if argument is not None else option
+    if name is None:
+        raise WrongUse(f"{what} is missing; give it as the argument or as --{what.lower()}")
+    return name
+
+
 def has_password(url: str) -> bool:
     """Whether a Redis URL brings a password along."""
     from urllib.parse import parse_qs, urlsplit
