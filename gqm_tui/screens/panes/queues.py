@@ -210,7 +210,10 @@ class QueuesPane(TablePane):
 
     def summary(self, total: int, shown: int) -> str:
         """How many queues there are."""
-        return f"{shown} of {total} queues" if not self.narrow else f"{shown} of {total}"
+        meta = self.view.meta()
+        if meta is not None and meta.truncated and meta.total is not None:
+            total = max(total, meta.total)
+        return f"{shown} of {self.bound}{total:,}{'' if self.narrow else ' queues'}"
 
     def empty_text(self) -> tuple[str, str]:
         """What fills the table."""
