@@ -38,6 +38,7 @@ class UserBody(msgspec.Struct, forbid_unknown_fields=True):
     """Whose sessions; the caller's own without a name."""
 
     username: Annotated[str, msgspec.Meta(max_length=MAX_USERNAME)] | None = None
+    """Others' sessions take an admin."""
 
 
 class SessionsQuery(UserBody, forbid_unknown_fields=True):

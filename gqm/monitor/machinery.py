@@ -35,7 +35,9 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     num_cpu: int
     threads: int
     tasks: int
+    """On the event loop of the engine."""
     rss_bytes: int
+    """Memory in RAM."""
     cpu_percent: float
     """Of one CPU, since the call before or the start."""
     gc_collections: int

@@ -59,126 +59,177 @@ class Paged(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """One page of a list."""
 
     page: PageNumber = 1
+    """From 1. `page` × `limit` is at most 1,000,000; 10,000 over several states or queues."""
     limit: Limit = 20
+    """Items of a page."""
 
 
 class Collection(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A list that comes whole, unless a page is asked for."""
 
     page: PageNumber | None = None
+    """Without `page` and `limit` the list comes whole, up to 1,000 items."""
     limit: Limit | None = None
+    """Items of a page; 20 when only `page` is given."""
 
 
 class DeadJobs(Paged, kw_only=True, forbid_unknown_fields=True):
     """Filter, sort and page of a list of jobs in one state and one queue."""
 
     sort: JobSort = "time"
+    """`time` is the time that belongs to the state; see paging."""
     order: Order = "desc"
+    """`desc`: newest or largest first."""
     type: Names = ()
+    """Job types; one that ends in `*` is a prefix."""
     q: IdPart = ""
+    """Part of the id."""
     error: ErrorPart = ""
+    """Part of the error text, in any case."""
     fingerprint: Fingerprint = ""
+    """A kind of failure, as `/failed/groups` names it."""
     worker: WorkerName = ""
+    """A worker id, pool or server id."""
     since: When = ""
+    """Unix seconds, or `-15m` `-24h` `-7d` before now; tested against the time of the list."""
     until: When = ""
+    """As `since`. Page 1's `server_time` keeps later pages stable."""
 
 
 class QueueJobs(DeadJobs, kw_only=True, forbid_unknown_fields=True):
     """The same over all states."""
 
     status: States = ("ready",)
+    """States."""
 
 
 class DeferredJobs(DeadJobs, kw_only=True, forbid_unknown_fields=True):
     """The same over all queues, in one state."""
 
     queue: Names = ()
+    """Queues."""
 
 
 class Jobs(DeferredJobs, kw_only=True, forbid_unknown_fields=True):
     """The same over all queues and states."""
 
     status: States = ()
+    """States; all without it."""
 
 
 class Roots(Jobs, kw_only=True, forbid_unknown_fields=True):
     """As jobs; with the descendants by state if asked for."""
 
     rollup: bool = False
+    """Whether to count the descendants of each by state; at most 200 are looked at."""
 
 
 class Queues(Collection, kw_only=True, forbid_unknown_fields=True):
     """Which queues, and how they are sorted."""
 
     q: Name = ""
+    """Part of the name."""
     paused: bool | None = None
+    """Only those that are paused, or are not."""
     sort: Literal["name", "ready", "processing", "dead_letter", "oldest_age_ms"] | None = None
+    """By name, ascending, without it."""
     order: Order = "desc"
+    """`desc`: newest or largest first."""
 
 
 class Workers(Collection, kw_only=True, forbid_unknown_fields=True):
     """Which pools."""
 
     pool: Name = ""
+    """Name of the pool."""
     server_id: WorkerName = ""
+    """Of this server."""
     status: Literal["active", "stopping", "stale"] | None = None
+    """In this state."""
 
 
 class Cron(Collection, kw_only=True, forbid_unknown_fields=True):
     """Which entries."""
 
     enabled: bool | None = None
+    """Only those that are enabled, or are not."""
     q: IdPart = ""
+    """Part of the id or the name."""
     outcomes: bool = False
+    """Whether to tell the states of the newest 20 runs."""
 
 
 class GraphSize(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """How much of a graph."""
 
     depth: Annotated[int, Meta(ge=1, le=50)] = 10
+    """Steps from the job that is asked for, both ways."""
     max_nodes: Annotated[int, Meta(ge=1, le=500)] = 50
+    """Most nodes that are shown."""
 
 
 class Days(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Which days."""
 
     queue: Name | None = None
+    """One queue; all without it."""
     days: Annotated[int, Meta(ge=1, le=90)] = 30
+    """Newest days, today included."""
     sum: bool = False
+    """Whether to add all queues up into one series."""
     order: Order = "desc"
+    """`desc`: newest or largest first."""
 
 
 class Minutes(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Which minutes."""
 
     queue: Name | None = None
+    """One queue; all without it."""
     minutes: Annotated[int, Meta(ge=1, le=180)] = 60
+    """Newest minutes, the running one included."""
     sum: bool = False
+    """Whether to add all queues up into one series."""
     order: Order = "desc"
+    """`desc`: newest or largest first."""
 
 
 class Groups(Paged, kw_only=True, forbid_unknown_fields=True):
     """Which failed jobs, and how their groups are sorted."""
 
     queue: Names = ()
+    """Queues."""
     type: Names = ()
+    """Job types; one that ends in `*` is a prefix."""
     error: ErrorPart = ""
+    """Part of the error text, in any case."""
     status: Failures = ()
+    """States; dead letters without it."""
     since: When = ""
+    """Unix seconds, or `-15m` `-24h` `-7d` before now; tested against the time of the list."""
     until: When = ""
+    """As `since`. Page 1's `server_time` keeps later pages stable."""
     sort: Literal["count", "last", "first", "recent_5m"] = "count"
+    """Which groups come first."""
     order: Order = "desc"
+    """`desc`: newest or largest first."""
 
 
 class AuditEntries(Paged, kw_only=True, forbid_unknown_fields=True):
     """Which entries of the audit."""
 
     actor: IdPart = ""
+    """Exactly this one."""
     action: Name = ""
+    """Exactly this one; `job.*` is a prefix."""
     target: Annotated[str, Meta(min_length=1, max_length=1024)] = ""
+    """Exactly this one."""
     ok: bool | None = None
+    """Only what was done, or only what was refused."""
     since: When = ""
+    """Unix seconds, or `-15m` `-24h` `-7d` before now; tested against the time of the list."""
     until: When = ""
+    """As `since`. Page 1's `server_time` keeps later pages stable."""
 
 
 def times(backend: Backend, params: Any) -> tuple[float | None, float | None]:

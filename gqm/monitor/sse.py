@@ -41,8 +41,11 @@ class EventsQuery(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Which events; all without a parameter."""
 
     queue: Names = ()
+    """Only job and queue events of these queues."""
     type: Names = ()
+    """Only job events of these types."""
     events: Names = ()
+    """Only events of these kinds; `dropped` and `redis` come always."""
 
 
 class Client:

@@ -52,6 +52,7 @@ class DryRun(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Whether only to tell what would be changed."""
 
     dry_run: bool = False
+    """Only tell what would be changed."""
 
 
 def _admin(context: Context, request: Request) -> Admin:
@@ -173,23 +174,36 @@ class FilterBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     status: Annotated[tuple[State, ...], Meta(min_length=1, max_length=20)]
     queue: Names | Name = ()
+    """One, or a list."""
     type: Names | Name = ()
+    """One, or a list; one that ends in `*` is a prefix."""
     q: IdPart = ""
+    """Part of the id."""
     error: ErrorPart = ""
+    """Part of the error text, in any case."""
     fingerprint: Fingerprint = ""
+    """A kind of failure, as `/failed/groups` names it."""
     worker: WorkerName = ""
+    """A worker id, pool or server id."""
     since: Moment | None = None
+    """Unix seconds, or `-15m` `-24h` `-7d` before now."""
     until: Moment | None = None
+    """As `since`; `as_of` of a dry run keeps the action to what it met."""
 
 
 class BatchBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Jobs by id or by filter."""
 
     job_ids: Annotated[list[JobId], Meta(min_length=1, max_length=1000)] | UnsetType = UNSET
+    """Either these, each once, in this order …"""
     filter: FilterBody | UnsetType = UNSET
+    """… or all that fit, the oldest first."""
     dry_run: bool = False
+    """Only tell what would be changed."""
     limit: Annotated[int, Meta(ge=1, le=1000)] = 1000
+    """By filter: jobs of one call."""
     cursor: Annotated[str, Meta(max_length=2048)] | None = None
+    """By filter: `next` of the answer before."""
 
 
 def batch_retry(context: Context, request: Request) -> Data:
@@ -255,22 +269,38 @@ class JobBody(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A job to be made. Durations are seconds."""
 
     type: NewName
+    """Which handler runs it. The operator may limit the types that are taken."""
     payload: Object | UnsetType = UNSET
+    """For the handler; every digit is kept."""
     queue: NewName = "default"
     job_id: JobId | UnsetType = UNSET
+    """An id of your own; generated without it."""
     run_at: float | UnsetType = UNSET
+    """Not before this point in time, unix seconds."""
     delay_ms: Annotated[int, Meta(ge=0)] | UnsetType = UNSET
+    """Not before so many milliseconds from now."""
     max_retry: Annotated[int, Meta(ge=0)] | UnsetType = UNSET
+    """Runs after the first that failed."""
     timeout: Annotated[int, Meta(ge=1)] | UnsetType = UNSET
+    """Longest run, in seconds."""
     retry_intervals: Annotated[list[Seconds], Meta(min_length=1, max_length=100)] | UnsetType = UNSET
+    """Pauses before the retries, in seconds; the last one is repeated."""
     depends_on: Annotated[list[JobId], Meta(max_length=1000)] | UnsetType = UNSET
+    """Jobs that must be completed before; not with a time."""
     allow_failure: bool = False
+    """Run although one of them has failed."""
     enqueue_at_front: bool = False
+    """Run before all that is ready."""
     unique: bool = False
+    """Refuse the id also when its job has ended and is still kept; needs job_id."""
     result_ttl: Ttl | UnsetType = UNSET
+    """How long it is kept when completed, in seconds; -1 = for ever."""
     failure_ttl: Ttl | UnsetType = UNSET
+    """How long it is kept when it ended otherwise, in seconds; -1 = for ever."""
     meta: Object | UnsetType = UNSET
+    """Anything about it, at most 64 KiB."""
     enqueued_by: Identity | UnsetType = UNSET
+    """Who asked for it; the caller without it."""
 
 
 _GIVEN = (

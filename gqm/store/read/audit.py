@@ -26,17 +26,24 @@ class AuditView(View, frozen=True, kw_only=True):
 
     id: str
     ts: float
+    """When."""
     actor: str
+    """User, `apikey:<name>`, or operating-system user."""
     role: str
     source: str
+    """`session`, `key`, `anonymous`, `external` or `cli`."""
     address: str
     action: str
     target: str
+    """What it was done to; a filter of a batch as JSON."""
     count: int
+    """How many things were changed."""
     before: str
     after: str
     ok: bool
+    """Whether it was done."""
     code: str | None
+    """Why it was refused."""
     request_id: str
 
 

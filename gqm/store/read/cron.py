@@ -35,6 +35,7 @@ class CronRun(View, frozen=True, kw_only=True):
 
     job_id: str
     triggered_at: int
+    """When the job was made."""
     slot: int | None
     """``None``: run by hand, or not known any more."""
     outcome: str
@@ -57,24 +58,30 @@ class CronView(View, frozen=True, kw_only=True):
     name: str
     cron_expr: str
     timezone: str
+    """IANA name."""
     job_type: str
     queue: str
     description: str = ""
     """The expression in words; filled in by who can tell."""
     payload: Raw | None
     timeout: int | UnsetType = UNSET
+    """Longest run of its jobs, in seconds."""
     max_retry: int | UnsetType = UNSET
+    """Retries of its jobs."""
     overlap_policy: str
+    """While its last job lives: `skip`, `allow`, or `replace` that one."""
     enabled: bool
     orphaned: bool
     """In no live server's configuration any more: it never fires."""
     last_run: int | None
     next_run: int | None
     last_status: str | None
+    """`triggered`, `skipped`, `missed` or `error`."""
     last_job: LastJob | None
     outcomes: Sequence[str] | UnsetType = UNSET
     """States of the newest 20 runs, newest first."""
     next_runs: Sequence[int] | UnsetType = UNSET
+    """The next five; where one entry is asked for."""
     created_at: int
     updated_at: int
 

@@ -35,19 +35,25 @@ class FailedGroup(View, frozen=True, kw_only=True):
     """Jobs that failed in one way."""
 
     fingerprint: str
+    """The same for the same kind of failure; a filter of job lists."""
     error: str
     """What their errors have in common."""
     error_type: str
     """Empty when the error does not begin with one."""
     count: int
     recent_5m: int
+    """Of the last 5 minutes."""
     hour: Sequence[int]
     """Failures in each 5 minutes of the last hour, oldest first."""
     first: int
+    """Oldest of them."""
     last: int
+    """Newest of them."""
     types: Sequence[str]
+    """At most 10, the most frequent first."""
     types_total: int
     queues: Sequence[str]
+    """At most 10, the most frequent first."""
     queues_total: int
     sample_id: str
     """The newest of them."""

@@ -40,6 +40,7 @@ class Node(View, frozen=True, kw_only=True):
     id: str
     type: str
     status: str
+    """State of the job; `unknown` when it is gone."""
     queue: str
     allow_failure: bool
     created_at: str
@@ -51,11 +52,14 @@ class Node(View, frozen=True, kw_only=True):
     retry_count: int
     max_retry: int
     hidden_parents: int
+    """Parents that are not shown."""
     hidden_children: int
+    """Children that are not shown."""
     started_at: int | UnsetType = UNSET
     completed_at: int | UnsetType = UNSET
     execution_duration: int | UnsetType = UNSET
     error: str | UnsetType = UNSET
+    """At most 200 characters."""
 
 
 class Edge(View, frozen=True, kw_only=True):
@@ -73,10 +77,13 @@ class Graph(View, frozen=True, kw_only=True):
     nodes: Sequence[Node]
     edges: Sequence[Edge]
     truncated: bool
+    """Some neighbour is left out."""
     hidden: int
     """Known neighbours that are not shown."""
     layers: int
+    """Height of the layout."""
     width: int
+    """Most nodes of a layer."""
     counts: Mapping[str, int]
     """Shown nodes by state."""
 

@@ -46,19 +46,27 @@ class QueueView(View, frozen=True, kw_only=True):
 
     name: str
     paused: bool
+    """Nothing of it is started."""
     ready: int
     processing: int
     scheduled: int
+    """At most 5 s old, as the next two."""
     retry: int
+    """Will run again after a failure."""
     deferred: int
+    """Wait for other jobs."""
     completed: int
+    """Still kept."""
     dead_letter: int
+    """Failed for good, still kept."""
     canceled: int
     """With the stopped ones."""
     counts_truncated: bool | UnsetType = UNSET
     """Set when so many jobs wait that not all were counted by queue."""
     processed_total: int
+    """Completed since ever."""
     failed_total: int
+    """Failed for good since ever."""
     oldest_age_ms: int | None
     """How long the next job to run has been ready."""
     in_per_min: float | None = None
@@ -66,6 +74,7 @@ class QueueView(View, frozen=True, kw_only=True):
     out_per_min: float | None
     """Jobs that ended in the last full minute."""
     failed_per_min: float | None
+    """Of them failed for good."""
     wait_avg_ms: int | None
     """Mean over the jobs that were claimed in the last full minute."""
     run_avg_ms: int | None

@@ -54,6 +54,7 @@ class ActiveJob(View, frozen=True, kw_only=True):
     queue: str
     started_at: int
     processing_deadline: float
+    """When the run is over at the latest."""
     elapsed_ms: int
 
 
@@ -64,23 +65,32 @@ class Longest(View, frozen=True, kw_only=True):
     type: str
     elapsed_ms: int
     over_deadline: bool
+    """It should have ended already."""
 
 
 class WorkerView(View, frozen=True, kw_only=True):
     """A pool of one server."""
 
     id: str
+    """`<pool>@<server id>`; of Go workers the pool only."""
     pool: str
     server_id: str
     status: str
     """``active``, ``stopping``, or ``stale``: its server's lease has ended."""
     queues: Sequence[str]
+    """Queues that it reads."""
     concurrency: int
+    """Slots."""
     active_jobs: int
+    """Running jobs."""
     longest: Longest | UnsetType = UNSET
+    """The job that has been running longest."""
     isolation: str | UnsetType = UNSET
+    """`thread` or `process`."""
     ahead: int | UnsetType = UNSET
+    """Claimed jobs that have not started."""
     abandoned: int | UnsetType = UNSET
+    """Handlers that never came back, since the start."""
     started_at: int
     last_heartbeat: int
     jobs: Sequence[ActiveJob] | UnsetType = UNSET
@@ -91,17 +101,23 @@ class ServerView(View, frozen=True, kw_only=True):
     """A server process."""
 
     id: str
+    """Another one for each start of a process."""
     hostname: str
     version: str
     runtime: str
+    """Name and version of the language."""
     pid: int
     num_pools: int
     concurrency_total: int
     busy: int
+    """Running jobs of its pools."""
     pools: Sequence[str]
     types: Sequence[str]
+    """Job types that it has handlers for."""
     scheduler: bool
+    """Whether it promotes due jobs and fires cron entries."""
     status: str
+    """`active`, `stopping`, or `stale`: its lease has ended."""
     started_at: int
     last_heartbeat: int
 
