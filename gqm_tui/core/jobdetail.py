@@ -86,7 +86,8 @@ def _ending(job: Job, moment: Moment, signs: Signs) -> Spans:
         case "deferred" if job.pending_deps:
             return [(f"waits on {len(job.pending_deps)}", Tone.PLAIN)]
         case "completed" if job.completed_at is not None:
-            return [(f"{word} {moment.clock(job.completed_at)}", tone)]
+            spent = "" if job.execution_duration is None else f" in {fmt.duration(job.execution_duration)}"
+            return [(f"{word} {moment.clock(job.completed_at)}{spent}", tone)]
         case "canceled" | "stopped" if job.completed_at is not None:
             why = f": {fit(first_line(job.cancel_reason), 40)}" if job.cancel_reason else ""
             return [(f"{word} {moment.clock(job.completed_at)}{why}", tone)]
