@@ -262,7 +262,7 @@ def _injected(keys: Keys, client: object) -> Link:
 _REFUSAL = re.compile(r"\b(LOADING|READONLY|BUSY|MISCONF|OOM|MASTERDOWN|CLUSTERDOWN|NOREPLICAS|TRYAGAIN)\b")
 _WRONG_TYPE = re.compile(r"WRONGTYPE_KEY (\S+)")
 _OTHER_SLOT = re.compile(r"CROSSSLOT|same slot|non local key")
-_IN_SCRIPT = re.compile(r"\s+script: .*on @user_script:\d+\.?$", re.DOTALL)
+_IN_SCRIPT = re.compile(r"\s+script: \w+, on @user_script:\d+\.?$")
 _PASSING = (
     exceptions.BusyLoadingError,
     exceptions.ClusterDownError,
@@ -270,6 +270,8 @@ _PASSING = (
     exceptions.ReadOnlyError,
     exceptions.TryAgainError,
 )
+_DENIED = re.compile(r"NOAUTH|The user executing the script can't|ACL failure in script")
+"""A refusal of the user inside a script comes as any other error of the script."""
 _LOGIN = (exceptions.AuthenticationError, exceptions.AuthorizationError, exceptions.NoPermissionError)
 
 LIBRARY_ERRORS = (exceptions.RedisError, exceptions.RedisClusterException, OSError)
@@ -328,7 +330,7 @@ def translate(exc: Exception, link: Link) -> GQMError:
     """Return our error for one of the client library's."""
     exc = _unwrapped(exc)
     text = _IN_SCRIPT.sub("", str(exc))
-    if isinstance(exc, _LOGIN) or "NOAUTH" in text:
+    if isinstance(exc, _LOGIN) or _DENIED.search(text):
         return RedisSetupError(f"Redis at {link.where} refuses this user: {text}")
     distrust = _distrust(exc)
     if distrust is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import redis
 
 from gqm.monitor.options import Hooks
 from tests.api.support import KEYS, PASSWORD, VIEWER_KEY, Api, serve
@@ -137,6 +138,26 @@ def test_enqueue_conflicts(api: Api) -> None:
     ):
         answer = api.post("/api/v1/jobs", body=body)
         assert (answer.status, answer.code) == (409, code)
+
+
+def test_a_key_of_another_type_is_named_to_those_who_are_signed_in_only(
+    api: Api, redis_socket: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    keys = api.app.context.backend.keys
+    api.client.enqueue("a", job_id="one")
+    with redis.Redis(unix_socket_path=redis_socket, protocol=2) as raw:
+        raw.set(keys.job("odd"), "text")
+        raw.lpush(keys.login_address("127.0.0.1"), "text")
+    answer = api.post("/api/v1/jobs/odd/cancel")
+    assert (answer.status, answer.code) == (409, "CONFLICT"), str(answer)
+    assert "job:odd" in answer.json["error"]
+    done = api.post("/api/v1/jobs/batch/cancel", body={"job_ids": ["odd", "one"]}).data
+    assert [item.get("code") for item in done["results"]] == ["CONFLICT", None]
+    assert api.get("/api/v1/audit?action=job.cancel").data[0]["code"] == "CONFLICT"
+    stranger = api.log_in("ana")
+    assert (stranger.status, stranger.code) == (500, "INTERNAL"), str(stranger)
+    assert "login" not in stranger.raw.decode()
+    assert any("login" in record.getMessage() for record in caplog.records)
 
 
 def test_media_type_is_asked_for_where_a_body_is_read(api: Api) -> None:

@@ -15,7 +15,7 @@ import gqm
 from gqm.keys import Keys
 from gqm.store.connect import plain_link
 from gqm.store.sync import Store
-from tests.api.support import SIGN_IN, Api
+from tests.api.support import SIGN_IN, Api, serve
 from tests.api.world import world
 from tests.engine.running import running
 from tests.support.keyspace import SERVER, Keyspace
@@ -123,6 +123,18 @@ def test_every_state_and_a_dead_server_need_no_more(start_server: ServerFactory,
             eventually(lambda: space.status(held.id) == "completed", 20)
         store.close()
         assert denied(raw) == set()
+
+
+@pytest.mark.parametrize("kind", ["redis", "valkey"])
+def test_a_user_who_may_do_too_little_is_told_so(start_server: ServerFactory, prefix: str, kind: str) -> None:
+    with least(start_server, kind, prefix) as (socket, raw):
+        raw.execute_command("ACL", "SETUSER", "gqm", "-lpush")
+        with serve(f"unix://gqm:{PASSWORD}@{socket}", prefix, **SIGN_IN, rate_limit=-1) as api:
+            with pytest.raises(gqm.RedisSetupError, match="refuses this user"):
+                api.client.enqueue("a")
+            answer = api.post("/api/v1/jobs", body={"type": "a"})
+            assert (answer.status, answer.code) == (503, "REDIS_UNAVAILABLE"), str(answer)
+            assert answer.json["error"].startswith("redis refuses: ")
 
 
 @pytest.mark.security(24)
