@@ -185,6 +185,25 @@ SESSION: Fields = {
 ME: Fields = {**dict.fromkeys(("username", "role", "auth"), "text"), "expires_at": "int?"}
 
 
+EVENTS: Mapping[str, Fields] = {
+    "hello": {"server_time": "number", "version": "text"},
+    "job": {
+        "ts": "number",
+        **dict.fromkeys(("job_id", "queue", "to"), "text"),
+        "from": "text?",
+        **dict.fromkeys(("type?", "worker_id?", "error?"), "text"),
+        **dict.fromkeys(("retry_count?", "duration_ms?"), "int"),
+    },
+    "queue": {"ts": "number", "queue": "text", "action": "text", "count?": "int"},
+    "cron": {"ts": "number", "cron_id": "text", "action": "text", "job_id?": "text"},
+    "server": {"ts": "number", "server_id": "text", "action": "text"},
+    "stats": STATS,
+    "dropped": {"ts": "number", "count": "int?"},
+    "redis": {"ts": "number", "up": "bool"},
+    "bye": {"reason": "text"},
+}
+
+
 class Seen:
     """Compares values with what is documented, and notes which fields ever had one."""
 

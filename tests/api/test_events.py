@@ -13,10 +13,15 @@ from typing import Any
 
 import pytest
 
+import gqm
 from gqm.monitor import server as server_module
 from gqm.monitor import sse
 from gqm.monitor.options import Hooks
-from tests.api.support import ADMIN_KEY, KEYS, VIEWER_KEY, Api, read_all, serve
+from tests.api import objects
+from tests.api.objects import Seen
+from tests.api.support import ADMIN_KEY, KEYS, SIGN_IN, VIEWER_KEY, Api, read_all, serve
+from tests.engine.running import running
+from tests.support.servers import ServerFactory
 from tests.support.wait import eventually
 
 
@@ -25,6 +30,7 @@ class Listener:
 
     def __init__(self, api: Api, query: str = "", *, cookie: str = "") -> None:
         self.events: Queue[tuple[str, dict[str, Any]]] = Queue()
+        self.all: list[tuple[str, dict[str, Any]]] = []
         self.text = b""
         self._socket = socket.create_connection(("127.0.0.1", api.port), timeout=30)
         who = f"Cookie: {cookie}" if cookie else f"X-API-Key: {VIEWER_KEY}"
@@ -44,7 +50,8 @@ class Listener:
                 if line.startswith(b"event: "):
                     kind = line[7:].strip().decode()
                 elif line.startswith(b"data: "):
-                    self.events.put((kind, json.loads(line[6:])))
+                    self.all.append((kind, json.loads(line[6:])))
+                    self.events.put(self.all[-1])
 
     def next(self, *kinds: str, timeout: float = 10.0) -> dict[str, Any]:
         """Return the data of the next event of a kind; others are passed over."""
@@ -102,6 +109,60 @@ def _told(api: Api, stream: Listener) -> bool:
     assert (data["queue"], data["from"], data["to"], data["type"]) == ("default", None, "ready", "mail.send")
     assert data["job_id"] in (made.id, data["job_id"])
     return True
+
+
+def _server(redis_url: str, prefix: str) -> gqm.Server:
+    server = gqm.Server(redis_url, prefix=prefix)
+    server.handle("tidy", lambda job: None)
+
+    def fails(job: gqm.Job) -> None:
+        raise TimeoutError("took over 30 s")
+
+    server.handle("fails", fails)
+    server.schedule("often", "* * * * * *", "tidy", overlap_policy="allow")
+    return server
+
+
+@pytest.mark.fault(14)
+def test_every_kind_of_event_as_it_is_documented(
+    start_server: ServerFactory, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sse, "WATCH_EVERY_S", 0.2)
+    server = start_server()
+    where = f"unix:{server.socket}"
+    with serve(where, prefix, **SIGN_IN, rate_limit=-1) as api:
+        stream = Listener(api)
+        stream.next("stats")
+        with running(_server(where, prefix)):
+            assert stream.next("server")["action"] == "up"
+            eventually(lambda: api.get("/api/v1/cron/often").data["last_run"], 10)
+            assert stream.next("cron")["action"] == "fired"
+            api.post("/api/v1/cron/often/disable")
+            api.post("/api/v1/cron/often/trigger")
+            while (told := stream.next("cron"))["action"] in ("fired", "disabled"):
+                continue
+            assert told["action"] == "triggered"
+            api.client.enqueue("fails", job_id="bad", retry_intervals=[600], queue="default")
+            while (told := stream.next("job"))["job_id"] != "bad" or told["to"] != "retry":
+                continue
+            assert (told["error"], told["from"]) == ("TimeoutError: took over 30 s", "processing")
+            for action in ("pause", "resume", "empty"):
+                api.ask("DELETE" if action == "empty" else "POST", f"/api/v1/queues/default/{action}")
+            api.client.enqueue_batch([("tidy", {"n": number}) for number in range(900)])
+            assert stream.next("dropped")["count"] > 0
+        while stream.next("server", timeout=20)["action"] != "down":
+            continue
+        server.stop()
+        assert stream.next("redis", timeout=20)["up"] is False
+        server.start()
+        assert stream.next("redis", timeout=20)["up"] is True
+    stream.wait_end()
+    stream.close()
+    seen = Seen()
+    for kind, data in stream.all:
+        seen.check(kind, objects.EVENTS[kind], data)
+    assert not seen.problems, "\n".join(seen.problems)
+    assert {kind for kind, _ in stream.all} == objects.EVENTS.keys()
 
 
 def test_only_what_is_asked_for_is_sent(api: Api) -> None:
