@@ -158,7 +158,7 @@ SCOPES: dict[str, tuple[Key, ...]] = {
     ),
     "cron": (
         Key("cron.trigger", "t", "trigger", "Trigger", "run the entry now", A, mutates=True),
-        Key("cron.enable", "e", "toggle", "Enable", "enable or disable the entry", A, mutates=True),
+        Key("cron.enable", "e", "switch", "Enable", "enable or disable the entry", A, mutates=True),
         Key("cron.delete", "d", "delete", "Delete", "delete an orphaned entry", mutates=True),
     ),
     "dag": _SECTION,

@@ -35,6 +35,13 @@ def duration(ms: float | None) -> str:
     return f"{ms / 1_000:.2f}s" if round(ms / 1_000, 2) < _MINUTE_S else age(round(ms / 1_000))
 
 
+def short(ms: float | None) -> str:
+    """Write how long something has been running: as `4.1s` below a minute, then as an age."""
+    if ms is None:
+        return UNKNOWN
+    return f"{ms / 1_000:.1f}s" if ms < 59_950 else age(ms / 1_000)
+
+
 def count(number: int | None) -> str:
     """Write a count as `31,204`, from 100,000 on as `123k` or `1.2M`; zero is a dot, unknown an ellipsis."""
     if number is None:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gqm_tui.app import GqmApp
+    from gqm_tui.core.model import FailedGroup
     from gqm_tui.screens.main import PaneMaker
     from gqm_tui.screens.panes.base import Pane
 
@@ -44,6 +45,20 @@ class Doors:
 
         self._app.open(WorkersPane(server_id))
 
+    def failed_group(
+        self, group: "FailedGroup", status: str, queue: str | None = None, filter_text: str = ""
+    ) -> None:
+        """Show the jobs that failed in one way."""
+        from gqm_tui.screens.panes.failed import FailedPane
+
+        self._app.open(FailedPane(group, status, queue, filter_text))
+
+    def graph(self, job_id: str) -> None:
+        """Show the jobs around one job, and who waits for whom."""
+        from gqm_tui.screens.panes.graph import GraphPane
+
+        self._app.open(GraphPane(job_id))
+
 
 def tab_makers() -> "dict[str, PaneMaker]":
     """How the pane of each tab is made; its module is imported when the tab is first looked at."""
@@ -68,4 +83,21 @@ def tab_makers() -> "dict[str, PaneMaker]":
 
         return ServersPane()
 
-    return {"queues": queues, "workers": workers, "cron": cron, "servers": servers}
+    def failed() -> "Pane":
+        from gqm_tui.screens.panes.failed import FailedPane
+
+        return FailedPane()
+
+    def dag() -> "Pane":
+        from gqm_tui.screens.panes.dag import DagPane
+
+        return DagPane()
+
+    return {
+        "queues": queues,
+        "workers": workers,
+        "failed": failed,
+        "cron": cron,
+        "dag": dag,
+        "servers": servers,
+    }

@@ -41,8 +41,6 @@ class FrameScreen(Screen[None]):
     def __init__(self) -> None:
         super().__init__()
         self.bar = TopBar(id="bar")
-        self.tabs = Tabs(*(Tab(label, id=f"tab-{name}") for name, _, label, _, _ in TABS), id="tabs")
-        self.tabs.can_focus = False
         self.keys = KeyBar()
 
     def body(self) -> Iterable[Widget]:
@@ -61,6 +59,10 @@ class FrameScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """Bar, tabs, body, footer, and what is shown instead of it all on a tiny terminal."""
+        # The tabs begin on the current one: a change would be taken for a click.
+        tabs = (Tab(label, id=f"tab-{name}") for name, _, label, _, _ in TABS)
+        self.tabs = Tabs(*tabs, active=f"tab-{self.gqm.tab}", id="tabs")
+        self.tabs.can_focus = False
         yield self.bar
         yield self.tabs
         with Container(id="body"):
