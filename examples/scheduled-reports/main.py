@@ -11,7 +11,7 @@ import gqm
 from gqm.cron import parse
 
 REDIS = f"embedded://{Path(__file__).resolve().parent / '.gqm'}"
-RUN_S = 4.5
+RUN_S = 4
 WEEKDAYS = "0 0 8 * * mon-fri"  # sec min hour day month weekday
 JAKARTA = "Asia/Jakarta"
 

@@ -24,11 +24,10 @@ from gqm.job import Status
 from gqm_cli.demo_port import reserved_port
 from gqm_cli.diagnostics import CommandFailed
 from tests.cli.helpers import GQM, Gqm, Running
+from tests.support.processes import has_environ, processes
 from tests.support.wait import eventually
 
-pytestmark = pytest.mark.skipif(
-    not Path("/proc/self/environ").exists(), reason="the processes of a demo are found through /proc"
-)
+pytestmark = pytest.mark.skipif(not has_environ(), reason="the processes of a demo are found through /proc")
 
 UP_S = 30.0
 """How long a demo may take to be up on a machine that is busy with other tests."""
@@ -68,19 +67,6 @@ class Demo:
     def serving(self) -> int:
         """Process id of the process that serves."""
         return next(pid for pid, line in processes(self.home).items() if "gqm_cli.demo_server" in line)
-
-
-def processes(home: Path) -> dict[int, str]:
-    """Return the processes of a demo by their environment, which none of them changes, with command lines."""
-    mark = f"\0HOME={home}\0".encode()
-    found = {}
-    for entry in Path("/proc").iterdir():
-        try:
-            if entry.name.isdecimal() and mark in b"\0" + (entry / "environ").read_bytes():
-                found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-        except OSError:
-            continue
-    return found
 
 
 def assert_nothing_is_left(home: Path, *, within_s: float = 0.0) -> None:
