@@ -43,8 +43,8 @@ class Audit:
             if not allowed:
                 return
         if suppressed:
-            self._write(self._entry(request, "audit.suppressed", None, suppressed))
-        self._write(self._entry(request, action, problem, request.note.count))
+            write_entry(self._backend, self._entry(request, "audit.suppressed", None, suppressed))
+        write_entry(self._backend, self._entry(request, action, problem, request.note.count))
 
     def _action(self, request: Request, problem: Problem | None) -> str:
         row = request.row
@@ -78,7 +78,8 @@ class Audit:
                 return
             suppressed, self._suppressed = self._suppressed, 0
         if suppressed:
-            self._write(
+            write_entry(
+                self._backend,
                 AuditEntry(
                     actor="",
                     role="",
@@ -88,7 +89,7 @@ class Audit:
                     target="",
                     count=suppressed,
                     request_id=f"{time.time_ns():016x}"[-16:],
-                )
+                ),
             )
 
     def _entry(self, request: Request, action: str, problem: Problem | None, count: int) -> AuditEntry:
@@ -109,8 +110,10 @@ class Audit:
             request_id=request.id,
         )
 
-    def _write(self, entry: AuditEntry) -> None:
-        try:
-            self._backend.run(append_audit(self._backend.keys, entry))
-        except GQMError as exc:
-            log.warning("audit entry %s of %s not written: %s", entry.action, entry.actor, exc)
+
+def write_entry(backend: Backend, entry: AuditEntry) -> None:
+    """Add an entry; if that cannot be, it is only logged, because what it tells of is done already."""
+    try:
+        backend.run(append_audit(backend.keys, entry))
+    except GQMError as exc:
+        log.warning("audit entry %s of %s not written: %s", entry.action, entry.actor, exc)

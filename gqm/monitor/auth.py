@@ -12,9 +12,11 @@ from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
 
 from gqm.errors import GQMError
+from gqm.monitor.audit import write_entry
 from gqm.monitor.limits import SESSION_IDLE_S
 from gqm.monitor.problems import Problem
 from gqm.monitor.request import Caller, Request
+from gqm.store.commands.audit import AuditEntry
 from gqm.store.commands.session import KeyUse, end_sessions, note_key_use, use_session
 
 if TYPE_CHECKING:
@@ -95,9 +97,26 @@ class Authenticator:
             return None
         user = self._settings.users.get(session.user)
         if user is None or not hmac.compare_digest(user.fingerprint, session.fingerprint):
-            self._backend.run(end_sessions(keys, session.user, [digest]))
+            why = "user removed" if user is None else "password changed"
+            self._revoke(request, session.user, digest, why)
             return None
         return Caller(user.name, user.role, "session", session.created_at + life_s, digest)
+
+    def _revoke(self, request: Request, user: str, digest: str, why: str) -> None:
+        """End a session whose user may not have it any more; one of its requests records that."""
+        if not self._backend.run(end_sessions(self._backend.keys, user, [digest])):
+            return
+        entry = AuditEntry(
+            actor=user,
+            role="",
+            source="session",
+            address=request.address,
+            action="auth.session_revoked",
+            target=user,
+            after=why,
+            request_id=request.id,
+        )
+        write_entry(self._backend, entry)
 
     @property
     def idle_s(self) -> int:

@@ -98,8 +98,11 @@ def test_changed_password_removed_user_and_new_role_count_at_once(redis_socket: 
     changed = [{**USERS[0], "password_hash": other_hash}]
     with serve(where, prefix, auth_enabled=True, auth_users=changed, api_keys=KEYS) as third:
         third.cookies.update(cookies)
-        assert third.get("/auth/me", user="ana").status == 401
-        assert third.get("/auth/me", user="vic").status == 401
+        for _ in range(2):
+            assert third.get("/auth/me", user="ana").status == 401
+            assert third.get("/auth/me", user="vic").status == 401
+        told = [(entry["actor"], entry["after"]) for entry in audit(third, action="auth.session_revoked")]
+        assert sorted(told) == [("ana", "password changed"), ("vic", "user removed")]
 
 
 @pytest.mark.security(4)
