@@ -468,7 +468,7 @@ class TablePane(Pane):
         if total == 0:
             return "0"
         last = min(total, first + len(self.table.keys))
-        return f"{first + 1}-{max(first + 1, last)} of {self.bound}{total:,}"
+        return f"{first + 1:,}-{max(first + 1, last):,} of {self.bound}{total:,}"
 
 
 def _changes(table: LiveTable, rows: Sequence[Row]) -> int:
