@@ -100,10 +100,12 @@ class JobPane(Pane):
 
     def _attempts_due(self, view: View) -> tuple[int, str] | None:
         """What the attempts would be fetched for, None while there can be no new one."""
-        job, part = view.value("job", Job), view.parts["attempts"]
+        job, part, error = view.value("job", Job), view.parts["attempts"], view.parts["job"].error
         # An attempt is written down when it ends, so a change of state can bring one as well as a new start.
         known = None if job is None else (job.attempt, job.status)
-        return None if known == self._attempts_of and part.error is None else known
+        # While the server does not answer, every part has to be tried: one good old reply is no sign of life.
+        away = error is not None and error.kind.is_away
+        return None if known == self._attempts_of and part.error is None and not away else known
 
     def _attempts_changed(self, view: View) -> bool:
         due = self._attempts_due(view)
@@ -157,6 +159,15 @@ class JobPane(Pane):
     def focus_main(self) -> None:
         """Give the section in hand the focus."""
         self._views[self._side].focus()
+
+    def on_resize(self) -> None:
+        """The section in hand keeps the focus when its place on the screen is another one."""
+        self.call_after_refresh(self._keep_focus)
+
+    def _keep_focus(self) -> None:
+        focused = self.screen.focused
+        if self.screen.is_current and (focused is None or focused in self._views.values()):
+            self.focus_main()
 
     @property
     def _side(self) -> tuple[str, ...]:
@@ -391,8 +402,8 @@ class JobPane(Pane):
             choices = [
                 Choice(
                     each.id,
-                    f"{self.gqm.signs.glyph(each.status)} {fit_middle(each.id, 36)}",
-                    fit(each.type, 16),
+                    f"{self.gqm.signs.glyph(each.status)} {fit_middle(each.id, 23)}",
+                    fit(each.type, 26),
                     tone=self.gqm.signs.tone(each.status),
                 )
                 for each in found
