@@ -1,6 +1,14 @@
 """The pictures to take, by area; each module has a `SCENES` by name, and every one of them is compared."""
 
 from tests.support.tui_app import Scene
-from tests.tui.scenes import confirm, job, jobs, machinery, queues
+from tests.tui.scenes import confirm, dag, failed, job, jobs, machinery, queues
 
-ALL: dict[str, Scene] = {**confirm.SCENES, **queues.SCENES, **jobs.SCENES, **job.SCENES, **machinery.SCENES}
+ALL: dict[str, Scene] = {
+    **confirm.SCENES,
+    **queues.SCENES,
+    **jobs.SCENES,
+    **job.SCENES,
+    **machinery.SCENES,
+    **failed.SCENES,
+    **dag.SCENES,
+}
