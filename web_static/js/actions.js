@@ -1,9 +1,4 @@
-/* What an admin can do to queues and jobs, with its confirmation; viewers get no control.
-
-   queueControls(queue, all)      the controls of a queue object; all: those of its own page too
-   jobControls(job, {small, back})  what the job's status allows; back: after Delete, to the list it came from
-   cancelJob(id)                  asks and cancels
-   What is told comes from the answer, never from what was expected. */
+/* What an admin can do to queues and jobs, with its confirmation; viewers get no control. */
 
 import {del, isAdmin, path, post} from './api.js';
 import {ask} from './dialog.js';
@@ -37,10 +32,11 @@ const flip = (verb, back) => async (name) => {
 };
 const pause = async (name) => (await ask({title: `Pause ${name}?`, text: 'Running jobs go on; no job is started until the queue is resumed.', label: 'Pause'}) ? flip('pause', 'resume')(name) : null);
 
+const made = ({name}, label, work, danger) => control(label, () => work(name), {key: name, danger, name: `${label} ${name}`});
+export const deadControls = (queue, all) => isAdmin() && queue.dead_letter > 0 && [made(queue, all ? 'Retry all dead letter' : 'Retry dead letter', retryDead), all && made(queue, 'Clear dead letter', clearDead, true)];
+
 export function queueControls(queue, all) {
-  const {name} = queue, made = (label, work, danger) => control(label, () => work(name), {key: name, danger, name: `${label} ${name}`});
-  return isAdmin() && [queue.paused ? made('Resume', flip('resume', 'pause')) : made('Pause', pause), queue.dead_letter > 0 && made(all ? 'Retry all dead letter' : 'Retry dead letter', retryDead),
-    all && queue.dead_letter > 0 && made('Clear dead letter', clearDead, true), queue.ready > 0 && made('Empty', empty, true)];
+  return isAdmin() && [queue.paused ? made(queue, 'Resume', flip('resume', 'pause')) : made(queue, 'Pause', pause), deadControls(queue, all), queue.ready > 0 && made(queue, 'Empty', empty, true)];
 }
 
 // ------------------------------------------------------------------ jobs

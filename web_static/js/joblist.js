@@ -1,11 +1,4 @@
-/* Lists of jobs, alike on every page: filters, table, selection that outlives paging, bulk actions.
-
-   jobParams(statuses)     query parameters of a page with such a list; the statuses that may be chosen
-   jobQuery(query)         what the API is asked for
-   jobList({ctx, source, title, statuses, fields, actions, empty, without})   nodes: filters, table, selection bar;
-                           fields: more filters; without: keys of columns and filters that the page leaves out
-   jobTime(job)            [name, s] of the time that matters for its status
-   enqueueControl(label, job)   opens the form that enqueues a job; `job` fills it in */
+/* Lists of jobs, alike on every page: filters, table, selection that outlives paging, bulk actions. */
 
 import {isAdmin, post} from './api.js';
 import {ask, work} from './dialog.js';
@@ -34,9 +27,9 @@ export function jobTime({status, due_at: due, started_at: started, completed_at:
 const COLUMNS = [
   {key: 'id', label: 'Job', sort: true, cell: ({id}) => h('span.tight', h('a', {href: link('jobs', id), title: id}, short(id)), copy(id))},
   {key: 'type', label: 'Type', sort: true}, {key: 'queue', label: 'Queue', at: 'm', cell: ({queue}) => h('a', {href: link('queues', queue)}, queue)},
-  {key: 'status', label: 'Status', cell: ({status, stale}) => h('span.tight', badge(status), stale && badge('stale'))}, {key: 'retry_count', label: 'Tries', num: true, sort: true, at: 'm', cell: (job) => `${job.retry_count} / ${job.max_retry}`},
+  {key: 'status', label: 'Status', cell: ({status, stale}) => h('span.tight', badge(status), stale && badge('stale'))}, {key: 'retry_count', label: 'Tries', num: true, sort: true, at: 'l', cell: (job) => `${job.retry_count} / ${job.max_retry}`},
   {key: 'time', label: 'Time', sort: true, text: (job) => jobTime(job)[1], cell: (job) => { const [name, at] = jobTime(job); return h('span.tight', h('span.muted', `${name} `), timeCell(at)); }},
-  {key: 'execution_duration', label: 'Duration', num: true, sort: true, at: 'm', cell: (job) => duration(job.execution_duration ?? job.elapsed_ms)},
+  {key: 'execution_duration', label: 'Duration', num: true, sort: true, at: 'l', cell: (job) => duration(job.execution_duration ?? job.elapsed_ms)},
   {key: 'worker_id', label: 'Worker', at: 'l', text: (job) => job.worker_id || job.pool, cell: ({worker_id: id, pool}) => (id || pool ? h('a', {href: link('workers', id || pool), title: id}, pool || id) : '–')},
   {key: 'error', label: 'Error', at: 'l', cell: ({error}) => (error ? h('span.clip', {title: error}, error) : '–')},
 ];
@@ -91,31 +84,36 @@ class Selection {
       h('div.actions', act('retry', 'Retry'), act('cancel', 'Cancel jobs', true), act('delete', 'Delete', true)));
   }
 
-  async #act(action, label) {
+  #act(action, label) {
     const filter = this.#all && {status: STATUSES, ...this.#filter}, ids = [...this.#pages.keys()];
-    const check = async () => {
-      const {matched, eligible, skipped, truncated, as_of: asOf} = await dryRun(action, filter, ids);
-      if (filter) filter.until ||= asOf;
-      return {none: !eligible, typed: eligible > 100 ? eligible : null, text: [h('p', `${count(eligible)} of ${truncated ? 'at least ' : ''}${plural(matched, 'job')} can be changed.`),
-        Object.entries(skipped).map(([code, n]) => h('p.muted', `${plural(n, 'job')} would be skipped: ${code}`))]};
-    };
-    if (!await ask({title: `${label}: ${filter ? 'all that match' : plural(ids.length, 'selected job')}`, label, danger: action !== 'retry', check})) return;
-    await work({title: label, run: async (say, stopped) => {
-      const refused = {};
-      let done = 0, failed = 0;
-      for await (const [answer, share] of calls(action, filter, ids)) {
-        done += answer.succeeded; failed += answer.failed;
-        for (const {ok, code, job_id: id} of answer.results) if (!ok) (refused[code] ??= []).push(id);
-        say(`${count(done)} done, ${count(failed)} refused`, share);
-        if (stopped()) break;
-      }
-      this.clear();
-      const said = `${label}: ${count(done)} done, ${count(failed)} refused${stopped() ? ', stopped' : ''}`;
-      if (!failed) { toast(said); return null; }
-      return [h('p', said), Object.entries(refused).map(([code, list]) => h('div', h('h3', `${code}: ${plural(list.length, 'job')}`), h('p', list.slice(0, 50).map((id) => [h('a', {href: link('jobs', id)}, id), ' ']))))];
-    }});
-    feed.refresh();
+    return bulk({action, label, filter, ids, title: `${label}: ${filter ? 'all that match' : plural(ids.length, 'selected job')}`, onend: () => this.clear()});
   }
+}
+
+/** Does something to all jobs of a list of ids or of a filter: after a dry run, to the end, telling what was refused. */
+export async function bulk({action, label, title, filter, ids, onend}) {
+  const check = async () => {
+    const {matched, eligible, skipped, truncated, as_of: asOf} = await dryRun(action, filter, ids);
+    if (filter) filter.until ||= asOf;
+    return {none: !eligible, typed: eligible > 100 ? eligible : null, text: [h('p', `${count(eligible)} of ${truncated ? 'at least ' : ''}${plural(matched, 'job')} can be changed.`),
+      Object.entries(skipped).map(([code, n]) => h('p.muted', `${plural(n, 'job')} would be skipped: ${code}`))]};
+  };
+  if (!await ask({title, label, danger: action !== 'retry', check})) return;
+  await work({title: label, run: async (say, stopped) => {
+    const refused = {};
+    let done = 0, failed = 0;
+    for await (const [answer, share] of calls(action, filter, ids)) {
+      done += answer.succeeded; failed += answer.failed;
+      for (const {ok, code, job_id: id} of answer.results) if (!ok) (refused[code] ??= []).push(id);
+      say(`${count(done)} done, ${count(failed)} refused`, share);
+      if (stopped()) break;
+    }
+    onend?.();
+    const said = `${label}: ${count(done)} done, ${count(failed)} refused${stopped() ? ', stopped' : ''}`;
+    if (!failed) { toast(said); return null; }
+    return [h('p', said), Object.entries(refused).map(([code, list]) => h('div', h('h3', `${code}: ${plural(list.length, 'job')}`), h('p', list.slice(0, 50).map((id) => [h('a', {href: link('jobs', id)}, id), ' ']))))];
+  }});
+  feed.refresh();
 }
 
 const batch = async (action, body) => (await post(`/jobs/batch/${action}`, body)).data;

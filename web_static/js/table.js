@@ -1,16 +1,4 @@
-/* The table of every list: sorting heads, opened rows, selection, cards on narrow screens.
-
-   table({ctx, id, columns, rows, key, caption, detail, select, onopen, mark})
-       columns   {key, label, cell, sort, num, at, text, hidden}
-                 cell: (row) => nodes, default the field; text: (row) => what an export holds, null = not exported
-                 sort: true; num: right-aligned; hidden: the head is only for screen readers
-                 at: 'l' = only from 1200 px up, 'm' = only from 900; below, it is in the opened row
-                 by: (row) => what shown() sorts by, default the field
-       key       the field that tells rows apart; detail: (row) => nodes of the opened row; onopen(row, open)
-       select    {has(id), flip(row), all(rows)} adds boxes; mark: (row) => class of the row
-   shown(rows, columns, query)    a whole collection sorted and cut to one page: {rows, total, page, size}
-   listParams(keys, order)        parameters sort, order, page, size; the first key is the default
-   caption(what, {page, size, total, more}) */
+/* The table of every list: sorting heads, opened rows, selection, cards on narrow screens. */
 
 import {h, update} from './dom.js';
 import {count} from './format.js';
@@ -34,7 +22,7 @@ export function shown(rows, columns, {sort, order, page, size}) {
 
 export const caption = (what, {page, size, total, more}) => (total ? `${what} ${count((page - 1) * size + 1)}–${count(Math.min(page * size, total))} of ${more ? 'at least ' : ''}${count(total)}` : what);
 
-const classes = ({key, num, at}) => [num && 'num', at && `at-${at}`, key === 'actions' && 'acts'].filter(Boolean).join(' ');
+const classes = ({num, at}) => [num && 'num', at && `at-${at}`].filter(Boolean).join(' ');
 
 function head(column, {query, set}) {
   const {key, label, num, hidden, sort} = column, on = sort && query.sort === key, up = query.order === 'asc';
@@ -44,7 +32,7 @@ function head(column, {query, set}) {
 }
 
 export function table({ctx, id, columns, rows, key = 'id', caption: title, detail, select, onopen, mark}) {
-  const open = (ctx.local[`open-${id}`] ??= new Set()), late = columns.filter(({at}) => at), opens = detail || late.length;
+  const open = (ctx.local[`open-${id}`] ??= new Set()), late = columns.filter(({at}) => at), opens = detail || late.length > 0;
   const below = detail ? '' : late.some(({at}) => at === 'l') ? ' below-l' : ' below-m', chosen = rows.filter((row) => select?.has(row[key])).length;
   const cell = ({cell, key}, row) => (cell ? cell(row) : row[key] ?? '–');
 
@@ -53,13 +41,13 @@ export function table({ctx, id, columns, rows, key = 'id', caption: title, detai
     const toggle = () => { if (on) open.delete(name); else open.add(name); onopen?.(row, !on); update(); };
     return [h('tr', {key: name, class: [select?.has(name) && 'chosen', mark?.(row)].filter(Boolean).join(' ')},
       select && h('td.box', h('input', {type: 'checkbox', checked: select.has(name), 'aria-label': `Select ${name}`, onchange: () => { select.flip(row); update(); }})),
-      h('th', {scope: 'row'}, cell(first, row)), others.map((column) => h('td', {key: column.key, class: classes(column), 'data-label': column.hidden ? null : column.label}, cell(column, row))),
-      opens && h('td', {class: `tog${below}`}, h('button.icon-button.toggler', {'aria-expanded': String(on), 'aria-label': `Details of ${name}`, onclick: toggle}))),
+      opens && h('td', {key: ' ', class: `tog${below}`}, h('button.icon-button.toggler', {'aria-expanded': String(on), 'aria-label': `Details of ${name}`, onclick: toggle})),
+      h('th', {scope: 'row'}, cell(first, row)), others.map((column) => h('td', {key: column.key, class: classes(column), 'data-label': column.hidden ? null : column.label}, cell(column, row)))),
     on && h('tr', {key: `${name} `, class: `opened${below}`}, h('td', {colspan: 99},
       late.length > 0 && h('dl.facts.below-l', late.map((column) => h('div', {key: column.key, class: `below-${column.at}`}, h('dt', column.label), h('dd', cell(column, row))))), detail?.(row)))];
   }
 
   return h('div.table-box', h('table', {id}, h('caption', title), h('thead', h('tr',
     select && h('th.box', {scope: 'col'}, h('input', {type: 'checkbox', 'aria-label': 'Select this page', checked: chosen > 0 && chosen === rows.length, indeterminate: chosen > 0 && chosen < rows.length, onchange: () => { select.all(rows); update(); }})),
-    columns.map((column) => head(column, ctx)), opens && h('th', {scope: 'col', class: `tog${below}`}, h('span.unseen', 'Details')))), h('tbody', rows.map(line))));
+    opens && h('th', {scope: 'col', class: `tog${below}`}, h('span.unseen', 'Details')), columns.map((column) => head(column, ctx)))), h('tbody', rows.map(line))));
 }

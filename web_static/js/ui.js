@@ -1,15 +1,4 @@
-/* The parts that pages are made of; all return nodes. `source` is an entry of feed.data.
-
-   panel({id, title, source, body, empty, actions, gone, flush, bare})   a box with every state; body: (data, meta) => nodes;
-                    empty: text for an empty list; gone: {text, href, label} for a 404; flush: no padding (tables)
-   badge(status, label)  chip(text, href)  cards([[label, n, href, note, tone]…])  bar(part, whole, label)
-   facts([[name, value]…])  copy(text)  timeCell(s, absolute)  code(value, {label, plain})  menu(label, items, {name})
-   choose(label, [[value, text]…], value, onchoose)  exportMenu(name, rows, columns)  tabs({label, items: [{id, name, note}], chosen, onchoose})
-   pager({page, size, total, more, onset})
-   filters(fields, query, set)   → {node, active, none(total)}; field: {name, label, type: choice | choices, options, list}
-   control(label, work, {danger primary small title key name})   a button, busy from click to answer
-   run(work)        tells what work() returns (text or {text, undo}) or throws, and reads the page anew
-   toast(text, {error, undo}) */
+/* The parts that pages are made of; all return nodes. `source` is an entry of feed.data. */
 
 import {ApiError, now, session} from './api.js';
 import {h, s, update} from './dom.js';
@@ -115,14 +104,8 @@ export function code(value, {label = 'Text', plain} = {}) {
   return h('div.code', h('div.code-tools', h('button.small.quiet', {'aria-pressed': 'false', onclick: wrap}, 'Wrap'), copy(shown, label)), h('pre', {tabindex: '0', role: 'region', 'aria-label': label}, shown));
 }
 
-/** A menu; one in a table would be cut off by it, so it is placed on the window. */
 export const menu = (label, items, {name, start} = {}) => h('details.menu', {class: start && 'start', onkeydown: ({key, currentTarget: el}) => {
   if (key === 'Escape' && el.open) { el.open = false; el.firstChild.focus(); }
-}, ontoggle: ({currentTarget: {open, firstChild, lastChild: {style, offsetHeight}}}) => {
-  if (!open || !firstChild.closest('td')) return;
-  const at = firstChild.getBoundingClientRect();
-  style.top = `${Math.min(at.bottom, innerHeight - offsetHeight - 8)}px`;
-  style.right = `${document.documentElement.clientWidth - at.right}px`;
 }}, h('summary', {'aria-label': name}, label), h('div.menu-items', items));
 
 export function exportMenu(name, rows, columns) {
@@ -154,10 +137,10 @@ export function tabs({label, items, chosen, onchoose}) {
 const options = (list) => list.map(([value, text]) => h('option', {value: String(value), key: value}, text));
 export const choose = (label, list, value, onchoose) => h('select', {'aria-label': label, value: String(value), onchange: (event) => onchoose(event.target.value)}, options(list));
 
-export function pager({page, size, total, more, onset}) {
+export function pager({page, size, total, more, onset, name = ''}) {
   if (total <= 20 && page === 1) return null;
   const last = Math.max(1, Math.ceil(total / size)), button = (text, id, to) => h('button', {id, disabled: to < 1 || to > last, onclick: () => onset({page: to})}, text);
-  return h('nav.pager', {'aria-label': 'Pages'}, button('Previous', 'previous-page', page - 1), h('span', `Page ${count(page)} of ${count(last)}${more ? '+' : ''}`), button('Next', 'next-page', page + 1),
+  return h('nav.pager', {'aria-label': `Pages ${name}`}, button('Previous', `${name}previous-page`, page - 1), h('span', `Page ${count(page)} of ${count(last)}${more ? '+' : ''}`), button('Next', `${name}next-page`, page + 1),
     h('span.size', 'Rows ', choose('Rows per page', [20, 50, 100].map((n) => [n, n]), size, (value) => onset({page: 1, size: +value}))));
 }
 
