@@ -434,7 +434,7 @@ def test_one_broken_job_does_not_end_a_batch(space: Keyspace, admin: Admin) -> N
 
     done = admin.batch("delete", job_ids=["text", job_id])
 
-    assert [(item.ok, item.code) for item in done.results] == [(False, "INTERNAL"), (True, msgspec.UNSET)]
+    assert [(item.ok, item.code) for item in done.results] == [(False, "CONFLICT"), (True, msgspec.UNSET)]
 
 
 # --------------------------------------------------------------------------------------- the audit
@@ -471,7 +471,7 @@ def test_a_key_of_a_wrong_type_is_refused_and_told(space: Keyspace, admin: Admin
     with pytest.raises(StoreError):
         admin.cancel(job_id)
 
-    assert told(last(space)) == ("job.cancel", job_id, 0, "", "", False, "INTERNAL")
+    assert told(last(space)) == ("job.cancel", job_id, 0, "", "", False, "CONFLICT")
 
 
 def test_redis_away(start_server: ServerFactory, space: Keyspace, caplog: pytest.LogCaptureFixture) -> None:
@@ -501,7 +501,7 @@ def test_redis_away(start_server: ServerFactory, space: Keyspace, caplog: pytest
         (DependencyNotFound("x"), "DEPENDENCY_NOT_FOUND"),
         (CyclicDependency("x"), "CYCLIC_DEPENDENCY"),
         (RedisUnavailable("x"), "REDIS_UNAVAILABLE"),
-        (StoreError("x"), "INTERNAL"),
+        (StoreError("x"), "CONFLICT"),
     ],
 )
 def test_codes_go_by_class(error: GQMError, code: str) -> None:
