@@ -82,7 +82,7 @@ def test_a_theme_is_kept_and_set_before_the_first_paint(visit: Visitor, open_sho
     dark = page.evaluate(ground)
     assert (light, dark) == ("rgb(246, 247, 249)", "rgb(18, 22, 28)")
     page.get_by_label(re.compile("^Account")).click()
-    page.get_by_label("Light", exact=True).check()
+    page.get_by_label("Theme").select_option("light")
     assert page.evaluate(ground) == light
     page.route("**/js/main.js", lambda route: route.abort())
     page.reload(wait_until="domcontentloaded")

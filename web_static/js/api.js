@@ -1,11 +1,4 @@
-/* The REST API: one call function, one error class, who is signed in, the server's clock, the stored settings.
-
-   session.me, session.config     the caller (null = signed out) and config.json
-   get(route, {query, signal})  post(route, body, options)  del(route, options)   → {data, meta}; the route is below the
-                                  API's base, '/auth/…' below that of auth; path`/jobs/${id}` encodes its parts
-   ApiError                       status (0 = no answer), code, message, retryAfter in seconds or null
-   now()                          the server's time in Unix seconds, from the newest meta.server_time
-   store                          the gqm-… settings in localStorage, harmless where that is forbidden */
+/* The REST API: one call function, one error class, who is signed in, the server's clock, the stored settings. */
 
 import {json} from './format.js';
 

@@ -1,11 +1,4 @@
-/* Charts as SVG: lines or stacked bars over time, read by pointer and keys, and the same numbers as a table.
-
-   chart({ctx, id, title, unit, source, points, series, bars, format, ranges, range, onrange})
-       points   (data) => [{label, axis, values: [n or null, …]}…], oldest first; null is a gap
-       series   [[name, look]…]: a status whose colour is used; the second is dashed or hatched
-   minuteCharts(ctx, source)   throughput and times of /stats/minutes
-   spark(values, label)        small bars for a table cell
-   outcomes(list)              glyphs of the newest runs */
+/* Charts as SVG: lines or stacked bars over time, read by pointer and keys, and the same numbers as a table. */
 
 import {h, s, update} from './dom.js';
 import {clock, count, duration} from './format.js';

@@ -18,6 +18,8 @@ function places(nodes) {
   return new Map(nodes.map((node) => [node.id, {node, x: (node.order - (wide[node.layer] - 1) / 2) * STEP_X, y: node.layer * STEP_Y}]));
 }
 
+const graphAt = ({depth, limit, view}, id, node) => link('dag', id, {depth: depth !== 10 && depth, limit: limit !== 50 && limit, view, node});
+
 // ------------------------------------------------------------------ what is looked at
 
 class Look {
@@ -99,7 +101,7 @@ const drags = (eye) => ({
 });
 
 function picture(ctx, graph, eye, pick) {
-  const {nodes, edges, root_id: root} = graph, {node: chosen, depth, limit, view} = ctx.query, spots = places(nodes);
+  const {nodes, edges, root_id: root} = graph, {node: chosen, depth, limit} = ctx.query, spots = places(nodes);
   const stop = spots.has(eye.at) ? eye.at : spots.has(chosen) ? chosen : root;
   const walk = (event) => {
     const id = event.target.dataset?.id, here = spots.get(id)?.node, beside = (by) => nodes.find(({layer, order}) => layer === here.layer && order === here.order + by)?.id;
@@ -122,16 +124,16 @@ function picture(ctx, graph, eye, pick) {
   }},
   s('marker', {id: 'arrow', viewBox: '0 0 8 8', refX: 6, refY: 4, markerWidth: 8, markerHeight: 8, orient: 'auto'}, s('path', {d: 'M0 0L8 4L0 8z'})),
   s('g', {transform: eye.transform, ref: (el) => { eye.g = el; }}, s('g.edges', edges.map((each) => edge(each, spots))),
-    nodes.map(({id}) => box(spots.get(id), {root: id === root, chosen: id === chosen, stop: id === stop, pick, again: (event) => { event.stopPropagation(); go(link('dag', id, {depth, limit, view})); }}))))};
+    nodes.map(({id}) => box(spots.get(id), {root: id === root, chosen: id === chosen, stop: id === stop, pick, again: (event) => { event.stopPropagation(); go(graphAt(ctx.query, id)); }}))))};
 }
 
 function about(ctx, graph, {node}) {
-  const {id, created_at: created, started_at: started, completed_at: ended, execution_duration: ran} = node, {depth, limit, view} = ctx.query, {edges} = graph;
-  const jobs = (ids) => ids.length > 0 && ids.map((to) => [h('a', {href: link('dag', ctx.id, {depth, limit, view, node: to}), title: to}, short(to)), ' ']), at = (time) => time && timeCell(time);
+  const {id, created_at: created, started_at: started, completed_at: ended, execution_duration: ran} = node, {edges} = graph;
+  const jobs = (ids) => ids.length > 0 && ids.map((to) => [h('a', {href: graphAt(ctx.query, ctx.id, to), title: to}, short(to)), ' ']), at = (time) => time && timeCell(time);
   return h('section.panel.node-panel', {'aria-label': `Job ${id}`}, h('header', h('h2', node.type || id), h('div.actions', h('button.icon-button', {'aria-label': 'Close', onclick: () => ctx.set({node: ''})}, '✕'))), h('div', facts([
     ['Id', h('span', id, copy(id))], ['Status', badge(node.status)], ['Queue', node.queue && h('a', {href: link('queues', node.queue)}, node.queue)], ['May fail', node.allow_failure && 'goes on if parents fail'], ['Created', at(Number(created))], ['Started', at(started)], ['Finished', at(ended)],
     ['Duration', ran != null && duration(ran)], ['Tries', `${node.retry_count} / ${node.max_retry}`], ['Error', node.error && h('span.bad', node.error)], ['Parents', jobs(parents(edges, id))], ['Children', jobs(children(edges, id))],
-  ]), h('p', h('a', {href: link('jobs', id)}, 'Open job'), ' · ', h('a', {href: link('dag', id, {depth, limit, view})}, 'Open graph here')), h('div.actions', (jobControls(node) || []).slice(0, 3))));
+  ]), h('p', h('a', {href: link('jobs', id)}, 'Open job'), ' · ', h('a', {href: graphAt(ctx.query, id)}, 'Open graph here')), h('div.actions', (jobControls(node) || []).slice(0, 3))));
 }
 
 function list(ctx, {nodes, edges}) {

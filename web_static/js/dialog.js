@@ -1,11 +1,4 @@
-/* Modal dialogs, each a promise that ends with the dialog; Esc and a click outside are Cancel.
-
-   ask({title, text, label, danger, check})   → true if confirmed; check: async () => ({text, typed, none}) is a dry run
-                                    whose text is added; `typed` has to be typed first, `none` leaves only Close
-   show({title, body, wide})        nodes to read
-   form({title, body, label, submit})   submit(elements) is awaited; what it throws is shown
-   work({title, run})               run(say(text, share), stopped()) with a progress line and Stop; what it returns is
-                                    shown at the end, null closes */
+/* Modal dialogs, each a promise that ends with the dialog; Esc and a click outside are Cancel. */
 
 import {h, render} from './dom.js';
 

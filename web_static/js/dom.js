@@ -1,14 +1,4 @@
-/* Virtual nodes: h() describes elements, render() changes only what differs in the document.
-
-   h('p.note', {props}, ...kids)   props may be missing; kids: text, nodes, lists; null, false, '' are left out
-   s('path', {props})              the same for SVG
-   render(parent, ...kids)         makes them the children of `parent`
-   update()                        asks for one drawing of the whole page, soon
-   visible(text)                   control and direction characters as escapes; done for all text and titles
-
-   Props: `key` tells siblings apart, `style` an object (through the CSSOM), `on…` handlers, `ref` is called once with
-   the element, value checked disabled indeterminate are properties, all else attributes (true = empty, false or null =
-   absent). Names are always written in code: a server's text is only ever text or the value of a fixed attribute. */
+/* Virtual nodes: h() describes elements, render() changes only what differs in the document. */
 
 const PROPERTY = new Set(['value', 'checked', 'disabled', 'indeterminate']);
 const HIDDEN = /[\0-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;

@@ -1,7 +1,4 @@
-/* Numbers, durations and times as people read them; everything returns text. `s` is Unix seconds, `now` the server's.
-
-   count(n)  bytes(n)  rate(n)  percent(part, whole)  plural(n, 'job')  duration(ms)  span(s)  ago(s, now)
-   clock(s) 14:03  moment(s, zone) 2026-11-24 14:03:22 UTC  day('2026-11-24')  short(id)  json(value, indent)  csv(rows) */
+/* Numbers, durations and times as people read them; everything returns text. `s` is Unix seconds, `now` the server's. */
 
 import {store} from './api.js';
 

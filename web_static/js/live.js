@@ -1,13 +1,4 @@
-/* Keeps the data of the visible page fresh: one loop, the event stream, back-off, pause, and the truth about it all.
-
-   feed.open(sources, {interval, events, stream})   what the page needs; a source that keeps its path keeps its data
-       sources   {name: {path, query, every}}       every = ms between fetches of a slow one (default: each cycle)
-       events    (event) => true                    which stream events ask for a fetch;  stream: {queue}
-   feed.data[name]    {data, meta, error, at, busy}; an error leaves the last data
-   feed.refresh()     fetches everything now;  feed.pause(on), feed.close(): no requests;  feed.paused
-   feed.state()       {name: loading live stale offline slowed paused, age, reason, retry} for the pill
-   feed.redisSince    since when Redis is away (ms), or null
-   onchange onstats(stats) onsignedout onforbidden onback onversion(version) are set by main.js */
+/* Keeps the data of the visible page fresh: one loop, the event stream, back-off, pause, and the truth about it all. */
 
 import {ApiError, address, get, search, session} from './api.js';
 

@@ -1,15 +1,4 @@
-/* Starts the dashboard, shows the page of the address and draws.
-
-   A page is a module js/pages/<name>.js with a default export:
-       params            what the query may hold (router.js), for lists also ...listParams([...]) of table.js
-       interval          ms between fetches (5000); tick: true = drawn every second
-       title(ctx)        of head and window; also crumb(ctx), parent(ctx) {href, label}, badge(ctx), summary(ctx), actions(ctx)
-       sources(ctx)      {name: {path, query, every}}   what to fetch; `stats` is added for the navigation
-       events(event, ctx), stream(ctx)                  which events ask for a fetch; {queue} of the stream
-       view(ctx)         nodes
-   ctx: route, id, query, data (feed.data), local (kept while the page stays; back: where one came from), admin, now, set(changes, replace) for
-   the query, refetch() when sources() would answer differently now, update() draws.
-   All JS and CSS together stay below 120 KiB: a page is a list of columns and a list of controls. */
+/* Starts the dashboard, shows the page of the address and draws. What a page is, and all modules: docs/dashboard.md. */
 
 import {isAdmin, now, readMe, session, start} from './api.js';
 import {h, onupdate, render, update} from './dom.js';

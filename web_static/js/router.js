@@ -1,10 +1,4 @@
-/* Hash routes with a checked query: #/jobs?status=retry&page=2
-
-   link(page, id, query)    an href; values are encoded, empty ones left out
-   where()  current()       {page, id} of the address; the same with query (every parameter) and bad (what was wrong)
-   set(changes, replace)    changes the query; replace makes no new entry (typing);  go(href) opens a route
-   declare(page, params)    what a page's query may hold: int(fallback, low, high) one(fallback, ...values)
-                            many(...values) text(most, form) flag time */
+/* Hash routes with a checked query: #/jobs?status=retry&page=2 */
 
 const list = (value) => value.split(',').filter(Boolean).map(decode);
 export const int = (fallback, low, high) => ({fallback, read: (t) => (/^\d{1,9}$/.test(t) && +t >= low && +t <= high ? +t : undefined)});

@@ -1,8 +1,4 @@
-/* What stands around every page and is written in index.html: navigation, head, pill, banners, account menu, toasts.
-
-   frame({ctx, page, content, notice})   fills it in; shell.stats, shell.version: what is known of the server
-   keys(event, ctx)                      carries out a shortcut; SHORTCUTS is also the help
-   DO                                    what the [data-do] buttons of the frame do */
+/* What stands around every page and is written in index.html: navigation, head, pill, banners, account menu, toasts. */
 
 import {get, isAdmin, now, post, session, store} from './api.js';
 import {ask, show} from './dialog.js';
@@ -37,7 +33,7 @@ export function frame({ctx, page, content, notice}) {
   const name = me.auth === 'anonymous' ? 'local, no sign-in' : me.username;
   for (const el of $$('.who')) render(el, name);
   $('account').firstElementChild.setAttribute('aria-label', `Account: ${name}`);
-  for (const input of $$('.setting input')) input.checked = input.value === (store.get(input.name) || {'gqm-theme': 'system', 'gqm-tz': 'local', 'gqm-shortcuts': 'on'}[input.name]);
+  for (const el of $$('.setting select')) el.value = store.get(el.name) || {'gqm-theme': 'system', 'gqm-tz': 'local', 'gqm-shortcuts': 'on'}[el.name];
   $('admin').hidden = !isAdmin();
   $('signed').hidden = me.auth !== 'session';
   $('description').href = config.api.replace(/\/api\/v1$/, '/openapi.json');

@@ -20,7 +20,7 @@ const jobsOf = (query) => ({...query, status: [query.status], sort: sortOf(query
 const more = (names, total) => [names.map((name) => chip(name)), total > names.length && ` +${count(total - names.length)}`];
 
 const columns = (query) => [
-  {key: 'count', label: 'Count', sort: true, cell: ({fingerprint, count: n}) => h('a', {href: link('failed', null, {...query, tab: 'all', sort: '', page: null, fingerprint})}, plural(n, 'job'))},
+  {key: 'count', label: 'Count', sort: true, cell: ({fingerprint, count: n}) => h('a', {href: link('failed', null, {...narrowed(query), status: query.status === STATUSES[0] ? '' : query.status, tab: 'all', fingerprint})}, plural(n, 'job'))},
   {key: 'recent_5m', label: 'Last 5 min', num: true, sort: true, cell: ({recent_5m: n}) => h('span', {class: n ? 'bad' : 'muted'}, count(n))},
   {key: 'hour', label: 'Last hour', at: 'm', cell: ({hour}) => spark(hour, 'Failures in each 5 minutes, oldest first')},
   {key: 'error', label: 'Error', cell: ({error}) => h('span.template', error || 'no error text')},
@@ -42,7 +42,7 @@ async function sample({local}, {fingerprint, sample_id: id}) {
 function opened({query, local}, {fingerprint, sample_id: id}) {
   const {error, traceback} = local.samples?.[fingerprint] || {}, filter = () => ({...narrowed(query), fingerprint});
   const act = (action, label, danger) => control(label, () => bulk({action, label, title: `${label}?`, filter: filter()}), {danger, key: fingerprint});
-  return h('div.group', h('p', 'Sample: ', h('a', {href: link('jobs', id)}, id)), h('p.bad', error || 'Reading…'), traceback && code(traceback, {label: 'Traceback', plain: true}),
+  return h('div.sample', h('p', 'Sample: ', h('a', {href: link('jobs', id)}, id)), h('p.bad', error || 'Reading…'), traceback && code(traceback, {label: 'Traceback', plain: true}),
     isAdmin() && h('div.actions', act('retry', 'Retry group'), act('delete', 'Delete group', true)));
 }
 

@@ -5,7 +5,7 @@ import {h} from '../dom.js';
 import {count, duration, plural, rate} from '../format.js';
 import {link, one, text} from '../router.js';
 import {caption, listParams, shown, table} from '../table.js';
-import {badge, chip, exportMenu, filters, menu, pager, panel} from '../ui.js';
+import {badge, chip, exportMenu, filters, pager, panel} from '../ui.js';
 
 const number = (key, label, at, cell = (queue) => h('span', {class: queue[key] ? '' : 'muted'}, count(queue[key]))) => ({key, label, num: true, sort: true, at, cell});
 const state = ({paused, pools}) => (paused ? 'paused' : pools.length ? 'active' : 'no pool');
@@ -18,7 +18,6 @@ const COLUMNS = [
   number('oldest_age_ms', 'Oldest', 'm', (queue) => duration(queue.oldest_age_ms)), number('in_per_min', 'In / min', 'l', (queue) => rate(queue.in_per_min)), number('out_per_min', 'Out / min', 'l', (queue) => rate(queue.out_per_min)),
   number('failed_per_min', 'Fail / min', 'l', (queue) => rate(queue.failed_per_min)), number('drain_ms', 'Drain', 'l', (queue) => duration(queue.drain_ms)), number('processed_total', 'Processed', 'l'), number('failed_total', 'Failed', 'l'),
 ];
-const ACTIONS = {key: 'actions', label: 'Actions', hidden: true, cell: (queue) => menu('⋯', queueControls(queue), {name: `Actions for ${queue.name}`})};
 const FIELDS = [{name: 'q', label: 'Name'}, {name: 'state', label: 'State', type: 'choice', options: [['', 'All'], ['active', 'Active'], ['paused', 'Paused'], ['no pool', 'No live pool']]}, {name: 'pool', label: 'Pool'}];
 
 export default {
@@ -32,6 +31,6 @@ export default {
     const rows = all.filter((queue) => queue.name.includes(query.q) && (!query.state || (query.state === 'no pool' ? !queue.pools.length : queue.paused === (query.state === 'paused'))) && (!query.pool || queue.pools.some((id) => id.includes(query.pool))));
     const part = shown(rows, COLUMNS, query);
     return [found.node, panel({id: 'queue-list', title: 'All queues', source: queues, flush: true, empty: 'No queue yet: one appears as soon as a job is enqueued or a worker names it.', actions: exportMenu('queues', part.rows, COLUMNS),
-      body: () => (rows.length ? [table({ctx, id: 'queues', key: 'name', columns: admin ? [...COLUMNS, ACTIONS] : COLUMNS, rows: part.rows, caption: caption('Queues', part)}), pager({...part, onset: ctx.set})] : found.none(all.length))})];
+      body: () => (rows.length ? [table({ctx, id: 'queues', key: 'name', columns: COLUMNS, rows: part.rows, detail: admin && ((queue) => h('div.actions', queueControls(queue))), caption: caption('Queues', part)}), pager({...part, onset: ctx.set})] : found.none(all.length))})];
   },
 };
