@@ -26,6 +26,13 @@ class DagCanvas(ScrollView, can_focus=True, inherit_bindings=False):
         background: $surface;
         scrollbar-size-vertical: 1;
         scrollbar-size-horizontal: 1;
+        scrollbar-color: $gqm-rule;
+        scrollbar-color-hover: $gqm-rule;
+        scrollbar-color-active: $gqm-dim;
+        scrollbar-background: $surface;
+        scrollbar-background-hover: $surface;
+        scrollbar-background-active: $surface;
+        scrollbar-corner-color: $surface;
     }
     """
 
