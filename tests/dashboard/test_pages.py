@@ -175,9 +175,7 @@ def test_odd_names_reach_the_right_object(visit: Visitor, redis_socket: str, pre
         assert ended == ["canceled", "ready"]
 
 
-@pytest.mark.xfail(
-    reason="as readable source it is larger; a quarter of it is comments and indentation"
-)
+@pytest.mark.xfail(reason="as readable source it is larger; a quarter of it is comments and indentation")
 def test_scripts_and_styles_are_small() -> None:
     """B32: all of both, as they are stored."""
     assert sum(path.stat().st_size for path in FILES if path.suffix in (".js", ".css")) <= 120 * 1024
