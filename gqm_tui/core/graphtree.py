@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 
 from gqm_tui.core.drawing import Run, Spot, in_ascii, told
 from gqm_tui.core.graph import CriticalPath, Web, waits_on
@@ -17,6 +17,8 @@ _TYPE_CELLS = 40
 _STATE_CELLS = 9
 _NUMBER_CELLS = 7
 _ERROR_CELLS = 200
+_WIDE_CELLS = 118
+_LEAST_INFO = 14
 _PATH = "\x1f"
 """Stands between the ids of a row's key; no id can hold it."""
 
@@ -74,6 +76,7 @@ class TreeDrawing:
         critical: CriticalPath,
         *,
         narrow: bool,
+        cells: int = _WIDE_CELLS,
     ) -> None:
         self._graph = graph
         self._rows = rows
@@ -82,6 +85,7 @@ class TreeDrawing:
         self._chosen = chosen
         self._critical = critical
         self._narrow = narrow
+        self._cells = cells
         self._id_cells = 14 if narrow else 18
         self._places = {row.key: index for index, row in enumerate(rows)}
         widest = max((len(row.branch) + 2 + self._name_cells(row) for row in rows), default=0)
@@ -137,7 +141,11 @@ class TreeDrawing:
             Run(number_x, number.rjust(_NUMBER_CELLS), tone, chosen),
         ]
         info, info_tone = self._info(row, node)
-        return [*runs, Run(info_x, info, info_tone, chosen)] if info else runs
+        # A long error is cut at the rim of the view: only a deep tree makes the picture wider than that.
+        room = max(_LEAST_INFO, self._cells - info_x)
+        if chosen:
+            return [*runs, Run(info_x, set_cell_size(fit(info, room), room), info_tone, chosen)]
+        return [*runs, Run(info_x, fit(info, room), info_tone)] if info else runs
 
     def _info(self, row: TreeRow, node: Node) -> tuple[str, Tone]:
         parts = []

@@ -283,3 +283,11 @@ def test_a_repeat_in_the_tree_names_where_the_job_stands() -> None:
     lines = [plain(made.line(y)) for y in range(made.height)]
     assert sum("⧉ also under parse" in line for line in lines) == 1
     assert lines[0].startswith("▌▼ ✓ import.run")
+
+
+def test_a_long_error_is_cut_at_the_rim_of_the_view() -> None:
+    graph = read([node("a", status="dead_letter", error="x" * 200)], [])
+    rows = tree_rows(graph)
+    made = TreeDrawing(graph, rows, Signs(), NOW, "", NO_PATH, narrow=False, cells=100)
+    assert made.width == 100
+    assert plain(made.line(0)).endswith("…")

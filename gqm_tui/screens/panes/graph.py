@@ -211,7 +211,16 @@ class GraphPane(Pane):
         if self.shows_tree:
             rows = self._rows(graph)
             self._canvas.show(
-                TreeDrawing(graph, rows, signs, self.now, self._row_key, path, narrow=self.narrow)
+                TreeDrawing(
+                    graph,
+                    rows,
+                    signs,
+                    self.now,
+                    self._row_key,
+                    path,
+                    narrow=self.narrow,
+                    cells=self.size.width - 2,
+                )
             )
         else:
             self._canvas.show(BoxDrawing(graph, self._mesh_of(graph), signs, self.now, self.selected, path))
