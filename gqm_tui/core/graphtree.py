@@ -158,7 +158,11 @@ class TreeDrawing:
             parts.append("allow_failure")
         if row.first_at is not None:
             under = fit(self._graph.nodes[row.first_at].type, _TYPE_CELLS)
-            parts.append("⧉" if self._narrow else f"⧉ also under {under}")
+            # Where there is little room the sign stands first, so that nothing cuts it off.
+            if self._narrow:
+                parts.insert(0, "⧉")
+            else:
+                parts.append(f"⧉ also under {under}")
         hidden = [
             f"{count} {what}"
             for count, what in ((node.hidden_parents, "parents"), (node.hidden_children, "children"))

@@ -291,3 +291,12 @@ def test_a_long_error_is_cut_at_the_rim_of_the_view() -> None:
     made = TreeDrawing(graph, rows, Signs(), NOW, "", NO_PATH, narrow=False, cells=100)
     assert made.width == 100
     assert plain(made.line(0)).endswith("…")
+
+
+@pytest.mark.parametrize(("narrow", "cells"), [(False, 118), (True, 78), (True, 58)])
+def test_every_repeat_carries_its_sign_at_any_width(narrow: bool, cells: int) -> None:
+    graph = read(NODES, EDGES, ROOT)
+    rows = tree_rows(graph)
+    made = TreeDrawing(graph, rows, Signs(), NOW, "", NO_PATH, narrow=narrow, cells=cells)
+    for y, row in enumerate(rows):
+        assert ("⧉" in plain(made.line(y))) == (row.first_at is not None)
