@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 
 from gqm_tui import keymap, themes
 from gqm_tui.acting import Acting
+from gqm_tui.attention import Attention
 from gqm_tui.core import fmt
 from gqm_tui.core.actions import Plan
 from gqm_tui.core.client import ApiClient, path
@@ -23,6 +24,7 @@ from gqm_tui.core.signs import Signs
 from gqm_tui.core.state import State, StateFile
 from gqm_tui.core.store import PaneState, Tag, View
 from gqm_tui.core.table import Sort
+from gqm_tui.dialogs import Dialogs
 from gqm_tui.messages import RoleChanged, Ticked
 from gqm_tui.outside import Outside
 from gqm_tui.screens.doors import Doors
@@ -38,7 +40,7 @@ TINY_BELOW = 66  # columns; the seven tabs with their short names need that many
 Connect = Callable[[ContextConfig], ApiClient]
 
 
-class GqmApp(App[int], inherit_bindings=False):
+class GqmApp(Dialogs, App[int], inherit_bindings=False):
     """`gqm tui`: everything an operator does, over the REST API alone."""
 
     CSS_PATH = "styles/app.tcss"
@@ -67,6 +69,7 @@ class GqmApp(App[int], inherit_bindings=False):
         self.signs = Signs(settings.ascii_glyphs)
         self.doors = Doors(self)
         self.acting = Acting(self, clock)
+        self.attention = Attention(self)
         self.outside = Outside(self)
         self._connect = connect
         self._pane_makers = panes
@@ -230,6 +233,10 @@ class GqmApp(App[int], inherit_bindings=False):
     def perform(self, plan: Plan) -> None:
         """Carry out a change, after the question that it needs."""
         self.acting.perform(plan)
+
+    async def action_next_problem(self) -> None:
+        """Go to the next thing that needs attention."""
+        await self.attention.go_on()
 
     def action_undo(self) -> None:
         """Take the last pause, resume, enable or disable back."""

@@ -93,7 +93,13 @@ def tab_makers() -> "dict[str, PaneMaker]":
 
         return DagPane()
 
+    def overview() -> "Pane":
+        from gqm_tui.screens.panes.overview import OverviewPane
+
+        return OverviewPane()
+
     return {
+        "overview": overview,
         "queues": queues,
         "workers": workers,
         "failed": failed,

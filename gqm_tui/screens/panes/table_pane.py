@@ -66,6 +66,7 @@ class TablePane(Pane):
         self.marks: dict[str, None] = {}
         self.all_matching = False
         self.held = 0
+        self.wanted = ""
         self._mark_from: str | None = None
         self._title = Line(classes="title-line")
         self._bar = FilterBar()
@@ -186,6 +187,9 @@ class TablePane(Pane):
         else:
             self.held = 0
             self.table.sync(shown)
+            # Somebody came here for one row; it takes the cursor as soon as it is there.
+            if self.wanted and self.table.move_to(self.wanted):
+                self.wanted = ""
         self._paint_state(state, total, len(shown))
         self._paint_title(state, total, len(shown))
         self.paint_strip()

@@ -1,7 +1,7 @@
 """The pictures to take, by area; each module has a `SCENES` by name, and every one of them is compared."""
 
 from tests.support.tui_app import Scene
-from tests.tui.scenes import confirm, dag, failed, job, jobs, machinery, queues
+from tests.tui.scenes import confirm, dag, dialogs, failed, job, jobs, machinery, overview, queues
 
 ALL: dict[str, Scene] = {
     **confirm.SCENES,
@@ -9,6 +9,8 @@ ALL: dict[str, Scene] = {
     **jobs.SCENES,
     **job.SCENES,
     **machinery.SCENES,
+    **overview.SCENES,
     **failed.SCENES,
     **dag.SCENES,
+    **dialogs.SCENES,
 }
