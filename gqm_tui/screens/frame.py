@@ -1,5 +1,6 @@
 """The frame of every full screen: bar, tabs, body, footer; it starts and stops the pane that can be seen."""
 
+from abc import abstractmethod
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -43,14 +44,14 @@ class FrameScreen(Screen[None]):
         self.bar = TopBar(id="bar")
         self.keys = KeyBar()
 
+    @abstractmethod
     def body(self) -> Iterable[Widget]:
         """The widgets between tabs and footer."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def pane(self) -> Pane | None:
         """The pane that can be seen."""
-        raise NotImplementedError
 
     @property
     def gqm(self) -> "GqmApp":

@@ -94,7 +94,8 @@ class LiveTable(DataTable[Cell]):
 
     def _lay_out(self) -> None:
         narrow = self.app.size.width < 100
-        wanted = (self.app.size.width - 1, narrow)
+        # Beside something else a table has less than the whole width; before the first layout nobody knows.
+        wanted = ((self.outer_size.width or self.app.size.width) - 1, narrow)
         if wanted == self._laid_out_for:
             return
         self._laid_out_for = wanted

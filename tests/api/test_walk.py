@@ -139,7 +139,8 @@ def test_head_answers_as_get_without_a_body(api: Api) -> None:
         got, head = api.get(path), api.ask("HEAD", path)
         assert head.status == got.status
         assert head.raw == b""
-        assert head.headers["Content-Length"] == got.headers["Content-Length"]
+        # The server's time in the body has up to six decimals, and loses the zeros at its end.
+        assert abs(int(head.headers["Content-Length"]) - int(got.headers["Content-Length"])) <= 6
 
 
 def test_options_is_refused_and_names_what_is_possible(api: Api) -> None:

@@ -17,7 +17,7 @@ from tests.dashboard.seed import Engine, shop
 CHROMIUM = "/usr/bin/chromium"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """The browser of this process; without one the tests are skipped, in CI they fail."""
     with sync_playwright() as playwright:
@@ -31,14 +31,14 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def open_shop(redis_socket: str) -> Iterator[Engine]:
     """A shop without sign-in that tests only look at."""
     with shop(redis_socket, "t-shop:") as engine:
         yield engine
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def guarded_shop(redis_socket: str) -> Iterator[Engine]:
     """A shop with users that tests only look at: ana is admin, vic is viewer."""
     with shop(redis_socket, "t-guarded:", **SIGN_IN) as engine:

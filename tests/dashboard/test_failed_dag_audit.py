@@ -100,7 +100,7 @@ def test_groups_count_open_and_retry_alone(desk: Desk) -> None:
     expect(page.locator("#jobs tbody tr")).to_have_count(2)
     expect(page.locator("#jobs")).to_contain_text("v-1")
     page.go_back()
-    rows.first.locator(".toggler").click()
+    expect(rows.first.locator(".toggler")).to_have_attribute("aria-expanded", "true")
     button("Retry group").click()
     expect(page.get_by_text("3 of 3 jobs can be changed.")).to_be_visible()
     page.get_by_role("dialog").get_by_role("button", name="Retry group").click()
