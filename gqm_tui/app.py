@@ -11,6 +11,7 @@ from textual.binding import Binding, BindingType
 from gqm_tui import keymap, themes
 from gqm_tui.acting import Acting
 from gqm_tui.attention import Attention
+from gqm_tui.contexts import Contexts
 from gqm_tui.core import fmt
 from gqm_tui.core.actions import Plan
 from gqm_tui.core.client import ApiClient, path
@@ -71,13 +72,14 @@ class GqmApp(Dialogs, App[int], inherit_bindings=False):
         self.acting = Acting(self, clock)
         self.attention = Attention(self)
         self.outside = Outside(self)
+        self.contexts = Contexts(self)
         self._connect = connect
         self._pane_makers = panes
         context = settings.context
         self.session = Session(context, connect(context), key_given=bool(context.key))
         self._frame_view = View(self.session.name, "frame")
         self._frame_poller: Poller | None = None
-        for theme in themes.OWN:
+        for theme in (*themes.OWN, *map(themes.from_file, settings.themes)):
             self.register_theme(theme)
         self.theme = settings.theme if settings.theme in self.available_themes else themes.DARK.name
 
@@ -134,6 +136,8 @@ class GqmApp(Dialogs, App[int], inherit_bindings=False):
             self.session.me_error = me.error
             refused = me.error is not None and me.error.kind is Kind.UNAUTHORIZED
             self.session.me = me.value if isinstance(me.value, Me) and not refused else None
+            if refused:
+                self.contexts.refused()
         if stats is not None and isinstance(stats.value, Stats):
             self.session.stats = stats.value
         screen = self.visible_frame
@@ -168,8 +172,8 @@ class GqmApp(Dialogs, App[int], inherit_bindings=False):
     def unauthorized_text(self, error: ApiError) -> tuple[str, str]:
         """What a pane says after a 401."""
         if self.session.key_given:
-            return f"key refused for {self.session.name}", "Give another key with @, or set one in tui.toml."
-        return f"{self.session.name} wants a sign-in", error.sentence
+            return f"key refused for {self.session.name}", "Start with another key, or set one in tui.toml."
+        return f"{self.session.name} wants a sign-in", f"{error.sentence} · F5 asks for it"
 
     def keys_of(self, key_id: str) -> list[str]:
         """The keys that a binding has now, `[keymap]` included."""
@@ -214,6 +218,8 @@ class GqmApp(Dialogs, App[int], inherit_bindings=False):
         refused = error is not None and error.kind in (Kind.UNAUTHORIZED, Kind.FORBIDDEN)
         if refused and self.session.me_error is None:
             self._wake_frame()
+        if error is not None and error.kind is Kind.UNAUTHORIZED:
+            self.contexts.refused()
         if was != self.session.down:
             self.screen.refresh_bindings()
             if not self.session.down:
@@ -339,6 +345,7 @@ class GqmApp(Dialogs, App[int], inherit_bindings=False):
 
     def action_refresh_now(self) -> None:
         """Fetch at once, also while waiting after a failure."""
+        self.contexts.ask_again()
         self._wake_frame()
         if self.visible_pane is not None:
             self.visible_pane.wake()

@@ -61,18 +61,6 @@ SCOPES: dict[str, tuple[Key, ...]] = {
         Key("app.previous_tab", "shift+tab", "app.cycle_tab(-1)", "Previous tab", "previous tab"),
         Key("app.refresh", "f5,ctrl+r", "app.refresh_now", "Refresh", "fetch now", shown="F5"),
         Key("app.freeze", "f", "app.freeze", "Freeze", "hold the picture, or go on", W),
-        Key("app.rewind", "ctrl+left", "app.rewind(-1)", "Rewind", "one step back while frozen"),
-        Key("app.forward", "ctrl+right", "app.rewind(1)", "Forward", "one step on while frozen"),
-        Key(
-            "app.palette",
-            "colon,ctrl+p",
-            "app.palette",
-            "Palette",
-            "find any command, job or queue",
-            W,
-            shown=":",
-        ),
-        Key("app.context", "at", "app.contexts", "Context", "change the context", shown="@"),
         Key(
             "app.problem",
             "exclamation_mark",
@@ -83,7 +71,6 @@ SCOPES: dict[str, tuple[Key, ...]] = {
         ),
         Key("app.slower", "plus", "app.interval(1)", "Slower", "fetch less often", shown="+"),
         Key("app.faster", "minus", "app.interval(-1)", "Faster", "fetch more often", shown="-"),
-        Key("app.log", "L", "app.action_log", "Action log", "what was done here, and the server's audit"),
         Key("app.undo", "u", "app.undo", "Undo", "take the last pause, resume, enable or disable back"),
         Key("app.theme", "T", "app.toggle_theme", "Theme", "dark or light"),
         Key("app.region", "f6", "app.next_region", "Region", "move the focus to the next region", shown="F6"),
@@ -191,12 +178,6 @@ SCOPES: dict[str, tuple[Key, ...]] = {
         Key("job.back", "escape", "back", "Back", "go back", A, shown="esc"),
     ),
     "overview": (Key("overview.open", "enter", "open_problem", "Go there", "go to what needs attention", A),),
-    "log": (
-        *_SECTION,
-        Key("log.copy", "y", "copy", "Copy as curl", "copy the request as a curl command", A),
-        Key("log.undo", "u", "app.undo", "Undo", "take the last undoable action back", A),
-        Key("log.back", "escape", "back", "Back", "go back", A, shown="esc"),
-    ),
 }
 
 

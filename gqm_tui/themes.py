@@ -1,6 +1,9 @@
 """The two themes of GQM; every theme of Textual and the ones in `themes/*.toml` work as well."""
 
+from textual.color import Color, ColorParseError
 from textual.theme import Theme
+
+from gqm_tui.core import themefiles
 
 DARK = Theme(
     name="gqm-dark",
@@ -63,3 +66,35 @@ LIGHT = Theme(
 OWN = (DARK, LIGHT)
 # The style sheet's own variables, and what stands for them in themes that do not name them.
 FALLBACKS = {"gqm-dim": "foreground-darken-3", "gqm-bar": "panel", "gqm-rule": "panel-lighten-2"}
+
+
+def from_file(theme: themefiles.Theme) -> Theme:
+    """Make a theme of a file into one of Textual."""
+    get = theme.colours.get
+    return Theme(
+        name=theme.name,
+        primary=get("primary", DARK.primary),
+        secondary=get("secondary"),
+        accent=get("accent"),
+        foreground=get("foreground"),
+        background=get("background"),
+        success=get("success"),
+        warning=get("warning"),
+        error=get("error"),
+        surface=get("surface"),
+        panel=get("panel"),
+        boost=get("boost"),
+        dark=theme.dark,
+        variables=dict(theme.variables),
+    )
+
+
+def wrong_colours(theme: themefiles.Theme) -> list[str]:
+    """Name the tokens of a theme whose colours do not exist."""
+    wrong = []
+    for token, colour in theme.colours.items():
+        try:
+            Color.parse(colour)
+        except ColorParseError:
+            wrong.append(token)
+    return wrong

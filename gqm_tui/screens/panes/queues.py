@@ -204,7 +204,7 @@ class QueuesPane(TablePane):
         """Name what enter opens, and what `p` would do."""
         if self.current is None:
             back = ("list.filter", "list.back") if self.filter_text else ("app.refresh",)
-            return "", (*back, "app.context", "app.palette", "app.help"), {"list.back": "Clear"}
+            return "", (*back, "app.refresh", "app.help"), {"list.back": "Clear"}
         paused = self.current.values["state"] == "paused"
         return "", None, {"table.open": "Jobs", "queues.pause": "Resume" if paused else "Pause"}
 

@@ -1,7 +1,7 @@
 """The pictures to take, by area; each module has a `SCENES` by name, and every one of them is compared."""
 
 from tests.support.tui_app import Scene
-from tests.tui.scenes import confirm, dag, dialogs, failed, job, jobs, machinery, overview, queues
+from tests.tui.scenes import confirm, dag, dialogs, failed, job, jobs, machinery, overview, queues, signing
 
 ALL: dict[str, Scene] = {
     **confirm.SCENES,
@@ -12,5 +12,6 @@ ALL: dict[str, Scene] = {
     **overview.SCENES,
     **failed.SCENES,
     **dag.SCENES,
+    **signing.SCENES,
     **dialogs.SCENES,
 }

@@ -1,0 +1,20 @@
+"""The dialogs that open over any screen."""
+
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from gqm_tui.app import GqmApp
+
+
+class Dialogs:
+    """The app's actions that open a dialog over what can be seen; each is imported when it is first used."""
+
+    def action_help(self) -> None:
+        """Show the keys of this place."""
+        from gqm_tui.screens.help import HelpScreen, help_lines
+
+        app = cast("GqmApp", self)
+        frame = app.visible_frame
+        if frame is not None:
+            title = "gqm" if frame.pane is None else frame.pane.crumb
+            app.push_screen(HelpScreen(title, help_lines(frame)))
