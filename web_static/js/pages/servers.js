@@ -1,0 +1,38 @@
+/* All servers: where they run, what their pools are, how busy they are. */
+
+import {session} from '../api.js';
+import {h} from '../dom.js';
+import {count, plural} from '../format.js';
+import {link, text} from '../router.js';
+import {caption, listParams, shown, table} from '../table.js';
+import {badge, bar, chip, exportMenu, filters, pager, panel, timeCell} from '../ui.js';
+
+const list = (names) => names.join(', ');
+
+const COLUMNS = [
+  {key: 'id', label: 'Server', sort: true, cell: ({id}) => h('a', {href: link('workers', null, {server: id})}, id)},
+  {key: 'status', label: 'Status', sort: true, cell: ({status}) => badge(status)},
+  {key: 'hostname', label: 'Host · PID', sort: true, at: 'm', text: ({hostname, pid}) => `${hostname} · ${pid}`, cell: ({hostname, pid}) => `${hostname} · ${pid}`},
+  {key: 'scheduler', label: 'Scheduler', sort: true, at: 'l', by: ({scheduler}) => +scheduler, cell: ({scheduler}) => (scheduler ? 'yes' : h('span.muted', 'no'))},
+  {key: 'pools', label: 'Pools', at: 'm', text: ({pools}) => list(pools), cell: ({id, pools}) => pools.map((pool) => chip(pool, link('workers', null, {server: id, pool})))},
+  {key: 'types', label: 'Types', at: 'l', text: ({types}) => list(types), cell: ({types}) => [types.slice(0, 3).map((type) => chip(type)), types.length > 3 && h('span.muted', {title: list(types)}, `+${types.length - 3}`)]},
+  {key: 'busy', label: 'Slots', sort: true, text: ({busy, concurrency_total: slots}) => `${busy} / ${slots}`, cell: ({busy, concurrency_total: slots}) => bar(busy, slots, `${count(busy)} / ${count(slots)}`)},
+  {key: 'version', label: 'Version', sort: true, at: 'l', cell: ({version}) => (version === session.config.version ? version : h('span.tight', version, ' ', chip('differs')))},
+  {key: 'runtime', label: 'Runtime', sort: true, at: 'l'},
+  {key: 'last_heartbeat', label: 'Heartbeat', num: true, sort: true, cell: (server) => timeCell(server.last_heartbeat)},
+  {key: 'started_at', label: 'Started', num: true, sort: true, at: 'l', cell: (server) => timeCell(server.started_at)},
+];
+
+export default {
+  params: {...listParams(COLUMNS.filter(({sort}) => sort).map(({key}) => key)), q: text()},
+  title: () => 'Servers',
+  summary: ({data: {servers: {data}}}) => data && `${plural(data.length, 'server')}, ${data.filter(({status}) => status === 'stale').length} stale`,
+  sources: () => ({servers: {path: '/servers'}}),
+  events: ({kind}) => kind === 'server' || kind === 'job',
+  view(ctx) {
+    const {query, data: {servers: source}} = ctx, all = source.data || [], found = filters([{name: 'q', label: 'Server or host'}], query, ctx.set);
+    const part = shown(all.filter(({id, hostname}) => id.includes(query.q) || hostname.includes(query.q)), COLUMNS, query);
+    return [found.node, panel({id: 'server-list', title: 'All servers', source, flush: true, empty: 'No server is running: start one with gqm run, or start a Server in your program.', actions: exportMenu('servers', part.rows, COLUMNS),
+      body: () => (part.total ? [table({ctx, id: 'servers', columns: COLUMNS, rows: part.rows, caption: caption('Servers', part)}), pager({...part, onset: ctx.set})] : found.none(all.length))})];
+  },
+};
