@@ -78,7 +78,7 @@ function box({node, x, y}, {root, chosen, stop, pick, again}) {
   return s('g.node', {key: id, class: chosen && 'chosen', transform: `translate(${x - W / 2} ${y})`, role: 'button', tabindex: stop ? '0' : '-1', 'data-id': id, 'aria-pressed': String(chosen), 'aria-label': `${type}, ${id}, ${word(status)}${root ? ', the job asked for' : ''}`, onclick: () => pick(id)},
     s('title', `${type} ${id}`), s('rect', {width: W, height: H, rx: 8, style: {stroke: tone, 'stroke-dasharray': node.allow_failure ? '6 4' : ''}}), root && s('rect.inner', {x: 3.5, y: 3.5, width: W - 7, height: H - 7, rx: 5, style: {stroke: tone}}),
     s('text.glyph-at', {x: 19, y: 31, 'text-anchor': 'middle', style: {fill: tone}}, glyph(status)),
-    s('svg', {x: 34, width: W - 40, height: H}, s('text.type', {y: 23}, cut(type || '–', 20)), s('text.small-text', {y: 40}, `${id.slice(0, 8)} · ${ran != null ? duration(ran) : `${tries} / ${most} tries`}`)),
+    s('svg', {x: 34, width: W - 40, height: H}, s('text.type', {y: 23, ...(type.length > 17 && {textLength: W - 44, lengthAdjust: 'spacingAndGlyphs'})}, cut(type || '–', 20)), s('text.small-text', {y: 40}, `${id.slice(0, 8)} · ${ran != null ? duration(ran) : `${tries} / ${most} tries`}`)),
     more(node.hidden_parents, 0, again), more(node.hidden_children, H, again));
 }
 
