@@ -166,7 +166,8 @@ def test_an_outage_keeps_the_job_and_locks_its_keys() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "shown"), [(Kind.UNAUTHORIZED, "wants a sign-in"), (Kind.FORBIDDEN, "You are admin apikey:ops")]
+    ("kind", "shown"),
+    [(Kind.UNAUTHORIZED, "Sign in to prod-eu"), (Kind.FORBIDDEN, "You are admin apikey:ops")],
 )
 def test_a_refusal_is_told_instead_of_a_job(kind: Kind, shown: str) -> None:
     async def act(made: World, pilot: Pilot[Any]) -> None:
