@@ -75,6 +75,11 @@ class History:
         if not self._evicted or keys != self._evicted[-1][1]:
             self._evicted.append((at, keys))
 
+    @property
+    def queues(self) -> Iterable[str]:
+        """The queues that are watched."""
+        return self._queues.keys()
+
     def grown(self, queue: str) -> int | None:
         """How much a queue grew in the last minute; None before it was watched that long."""
         series = self._queues.get(queue)

@@ -155,6 +155,7 @@ class Pane(Vertical):
     def on_refreshed(self, message: Refreshed) -> None:
         """Paint the new data."""
         message.stop()
+        self.gqm.attention.note(self.view)
         self.gqm.saw(self)
         self._repaint()
 

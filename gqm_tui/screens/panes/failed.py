@@ -73,6 +73,14 @@ class FailedPane(FailedList):
         self.marks, self.all_matching = {}, False
         self.reload()
 
+    def seek(self, key: str) -> None:
+        """Look at the dead letters of a queue: here a problem is a queue's, and no row's."""
+        if self.group is not None or (self.queue, self.status) == (key, STATES[0]):
+            return
+        self.filter_text, self.queue, self.status = "", key, STATES[0]
+        self.carry_filter()
+        self.change_table()
+
     def refuse_filter(self, text: str) -> str | None:
         """Besides what the server cannot look for: a queue, where one was chosen."""
         refused = super().refuse_filter(text)

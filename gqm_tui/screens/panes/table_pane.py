@@ -66,7 +66,8 @@ class TablePane(Pane):
         self.marks: dict[str, None] = {}
         self.all_matching = False
         self.held = 0
-        self.wanted = ""
+        self._sought = ""
+        self._sought_since = 0.0
         self._mark_from: str | None = None
         self._title = Line(classes="title-line")
         self._bar = FilterBar()
@@ -187,13 +188,28 @@ class TablePane(Pane):
         else:
             self.held = 0
             self.table.sync(shown)
-            # Somebody came here for one row; it takes the cursor as soon as it is there.
-            if self.wanted and self.table.move_to(self.wanted):
-                self.wanted = ""
         self._paint_state(state, total, len(shown))
         self._paint_title(state, total, len(shown))
+        self._reach(rows)
         self.paint_strip()
         self.gqm.footer_changed(self)
+
+    def seek(self, key: str) -> None:
+        """Put the cursor on a row as soon as the row is there; a row that a reply does not hold is let go."""
+        self._sought, self._sought_since = key, self.gqm.clock.monotonic()
+        self.paint()
+
+    def _reach(self, rows: Sequence[Row]) -> None:
+        sought = self._sought
+        if not sought:
+            return
+        main = self.part(self.view.main)
+        if self.table.move_to(sought):
+            self._sought = ""
+        elif any(row.key == sought for row in rows) and self.filter_text and not self.gqm.frozen:
+            self.set_filter("")  # the filter hides the row that somebody asked to see
+        elif main is not None and main.at is not None and main.at > self._sought_since:
+            self._sought = ""
 
     @property
     def _by_value(self) -> Sort:
