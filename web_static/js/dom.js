@@ -67,7 +67,8 @@ function setProp(el, name, value, old) {
   if (name === 'key' || name === 'ref') return;
   if (name.startsWith('on')) el[name] = value;
   else if (name === 'style') for (const item in {...old, ...value}) el.style.setProperty(item, value?.[item] ?? '');
-  else if (PROPERTY.has(name)) {
+  // The value 0 of a progress bar must be an attribute, or the bar is one without an end.
+  else if (PROPERTY.has(name) && el.tagName !== 'PROGRESS') {
     const wanted = value ?? (name === 'value' ? '' : false);
     if (el[name] !== wanted) el[name] = wanted;
   } else if (value == null || value === false) el.removeAttribute(name);

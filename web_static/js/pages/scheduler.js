@@ -23,20 +23,18 @@ function next({next_run: at, timezone}, now) {
   return h('span.run', h('b', ago(at, now)), h('small', there), there !== here && h('small', `here ${here}`));
 }
 
-const last = ({last_run: at, last_status: status, last_job: run}) => (at == null && !status ? 'never' : h('span.run', run ? h('span', badge(run.status), ' ', job(run.job_id)) : badge(status === 'error' ? 'failed' : status, word(status)), at != null && h('small', timeCell(at), status && status !== 'triggered' && run && `, ${word(status)} since`)));
+const last = ({last_run: at, last_status: status, last_job: run, outcomes: all}) => (at == null && !status ? (all?.length ? 'by hand only' : 'never') : h('span.run', run ? [h('span', badge(run.status)), job(run.job_id)] : badge(status === 'error' ? 'failed' : status, word(status)), at != null && h('small', timeCell(at), status && status !== 'triggered' && run && `, ${word(status)} since`)));
 
 const columns = (now) => [
   {key: 'id', label: 'Entry', sort: true, cell: ({id, name}) => h('span.run', h('a', {href: link('scheduler', id)}, id), name !== id && h('small', name))},
-  {key: 'cron_expr', label: 'Schedule', cell: ({cron_expr: expr, description}) => h('span.run', h('code.tight', expr), h('small', description))},
-  {key: 'timezone', label: 'Time zone', sort: true, at: 'l'},
-  {key: 'job_type', label: 'Job type', sort: true, at: 'm'},
-  {key: 'queue', label: 'Queue', sort: true, at: 'm', cell: ({queue}) => h('a', {href: link('queues', queue)}, queue)},
-  {key: 'overlap_policy', label: 'Overlap', sort: true, at: 'l'},
-  {key: 'state', label: 'State', sort: true, by: state, text: state, cell: (entry) => badge(state(entry))},
+  {key: 'cron_expr', label: 'Schedule', cell: ({cron_expr: expr, description, timezone}) => h('span.run', h('code.tight', expr), h('small', description), h('small', timezone))},
+  {key: 'job_type', label: 'Job type, queue', sort: true, at: 'm', text: (entry) => entry.job_type, cell: ({job_type: type, queue}) => h('span.run', type, h('span', 'in ', h('a', {href: link('queues', queue)}, queue)))},
+  {key: 'state', label: 'State, overlap', sort: true, by: state, text: state, cell: (entry) => h('span.run', h('span', badge(state(entry))), h('small', `overlap: ${entry.overlap_policy}`))},
   {key: 'next_run', label: 'Next', sort: true, cell: (entry) => next(entry, now)},
   {key: 'last_run', label: 'Last', sort: true, cell: last},
   {key: 'outcomes', label: 'Last 20', at: 'l', text: ({outcomes: all}) => all?.join(' '), cell: ({outcomes: all}) => (all?.length ? outcomes(all) : '–')},
 ];
+const MORE = [{key: 'name', label: 'Name'}, {key: 'timezone', label: 'Time zone'}, {key: 'queue', label: 'Queue'}, {key: 'overlap_policy', label: 'Overlap'}];
 const RUNS = [
   {key: 'job_id', label: 'Job', cell: (run) => job(run.job_id)}, {key: 'triggered_at', label: 'Time', cell: (run) => timeCell(run.triggered_at)}, {key: 'slot', label: 'Slot', cell: ({slot}) => (slot == null ? 'manual' : timeCell(slot, true))},
   {key: 'outcome', label: 'Outcome', cell: ({outcome}) => badge(outcome)}, {key: 'duration_ms', label: 'Duration', num: true, cell: (run) => duration(run.duration_ms)},
@@ -82,7 +80,7 @@ function opened(ctx, {id, timezone}) {
   if (!entry) return null;
   const part = {page: place.page, size: place.size, total: runs.meta.total || 0};
   return h('div.entry', ctx.admin && entry.data && controls(ctx, entry.data),
-    panel({id: `entry-${id}`, source: entry, bare: true, body: (data) => [facts([['Time-out', data.timeout != null && duration(data.timeout * 1000)], ['Most retries', data.max_retry], ['Changed', timeCell(data.updated_at)], ['Last 20 outcomes', data.outcomes.length > 0 && outcomes(data.outcomes)]]),
+    panel({id: `entry-${id}`, source: entry, bare: true, body: (data) => [facts([['Time-out', data.timeout != null && duration(data.timeout * 1000)], ['Most retries', data.max_retry], ['Changed', timeCell(data.updated_at)]]),
       data.next_runs.length > 0 && [h('h3', 'Next runs'), h('ol.next', data.next_runs.map((at) => h('li', {key: at}, inZone(at, timezone), h('span.muted', ` ${ago(at, ctx.now)}`))))], data.payload && [h('h3', 'Payload'), code(data.payload, {label: `Payload of ${id}`})]]}),
     panel({id: `history-${id}`, title: 'History', source: runs, flush: true, empty: place.page === 1 ? 'It has not run yet.' : null, body: (rows) => [table({ctx: {local: {}, query: {}}, id: `runs-${id}`, key: 'job_id', columns: RUNS, rows, caption: caption('Runs', part)}), pager({...part, onset: turn, name: `${id}-`})]}));
 }
@@ -104,7 +102,7 @@ export default {
     if (id && data[`e:${id}`]?.error?.status === 404) return panel({id: 'gone', source: data[`e:${id}`], gone: {text: `There is no cron entry ${id}`, href: link('scheduler'), label: 'All entries'}});
     const fits = (entry) => (entry.id.includes(query.q) || entry.name.includes(query.q) || entry.job_type.includes(query.q)) && (!query.state || state(entry) === query.state);
     const part = shown(all.filter((entry) => (id ? entry.id === id : fits(entry))), cols, id ? {...query, page: 1} : query);
-    return [!id && found.node, panel({id: 'cron-list', title: id ? 'Entry' : 'All entries', source, flush: true, empty: 'No schedule yet: entries come from scheduler.cron_entries in the configuration or from Server.schedule().', actions: exportMenu('cron', part.rows, cols),
-      body: () => (part.total || id ? [table({ctx, id: 'cron', columns: cols, rows: part.rows, caption: caption('Entries', part), detail: (entry) => opened(ctx, entry), onopen: ctx.refetch}), !id && pager({...part, onset: ctx.set})] : found.none(all.length))})];
+    return [!id && found.node, panel({id: 'cron-list', title: id ? null : 'All entries', source, flush: true, empty: 'No schedule yet: entries come from scheduler.cron_entries in the configuration or from Server.schedule().', actions: !id && exportMenu('cron', part.rows, [...cols, ...MORE]),
+      body: () => (part.total || id ? [table({ctx, id: 'cron', columns: cols, rows: part.rows, caption: id ? 'Entry' : caption('Entries', part), detail: (entry) => opened(ctx, entry), onopen: ctx.refetch}), !id && pager({...part, onset: ctx.set})] : found.none(all.length))})];
   },
 };

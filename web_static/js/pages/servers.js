@@ -10,18 +10,17 @@ import {badge, bar, chip, exportMenu, filters, pager, panel, timeCell} from '../
 const list = (names) => names.join(', ');
 
 const COLUMNS = [
-  {key: 'id', label: 'Server', sort: true, cell: ({id}) => h('a', {href: link('workers', null, {server: id})}, id)},
+  {key: 'id', label: 'Server, host · PID', text: ({id}) => id, sort: true, cell: ({id, hostname, pid}) => h('span.run', h('a', {href: link('workers', null, {server: id})}, id), h('small', `${hostname} · ${pid}`))},
   {key: 'status', label: 'Status', sort: true, cell: ({status}) => badge(status)},
-  {key: 'hostname', label: 'Host · PID', sort: true, at: 'm', text: ({hostname, pid}) => `${hostname} · ${pid}`, cell: ({hostname, pid}) => `${hostname} · ${pid}`},
   {key: 'scheduler', label: 'Scheduler', sort: true, at: 'l', by: ({scheduler}) => +scheduler, cell: ({scheduler}) => (scheduler ? 'yes' : h('span.muted', 'no'))},
-  {key: 'pools', label: 'Pools', at: 'm', text: ({pools}) => list(pools), cell: ({id, pools}) => pools.map((pool) => chip(pool, link('workers', null, {server: id, pool})))},
-  {key: 'types', label: 'Types', at: 'l', text: ({types}) => list(types), cell: ({types}) => [types.slice(0, 3).map((type) => chip(type)), types.length > 3 && h('span.muted', {title: list(types)}, `+${types.length - 3}`)]},
+  {key: 'pools', label: 'Pools', at: 'm', text: ({pools}) => list(pools), cell: ({id, pools}) => h('span', pools.map((pool) => chip(pool, link('workers', null, {server: id, pool}))))},
+  {key: 'types', label: 'Types', at: 'l', text: ({types}) => list(types), cell: ({types}) => h('span', types.slice(0, 2).map((type) => chip(type)), types.length > 2 && h('span.muted', {title: list(types)}, `+${types.length - 2}`))},
   {key: 'busy', label: 'Slots', sort: true, text: ({busy, concurrency_total: slots}) => `${busy} / ${slots}`, cell: ({busy, concurrency_total: slots}) => bar(busy, slots, `${count(busy)} / ${count(slots)}`)},
-  {key: 'version', label: 'Version', sort: true, at: 'l', cell: ({version}) => (version === session.config.version ? version : h('span.tight', version, ' ', chip('differs')))},
-  {key: 'runtime', label: 'Runtime', sort: true, at: 'l'},
+  {key: 'version', label: 'Version', text: ({version}) => version, sort: true, at: 'l', cell: ({version, runtime}) => h('span.run', h('span', version, ' ', version !== session.config.version && chip('differs')), h('small', runtime))},
   {key: 'last_heartbeat', label: 'Heartbeat', num: true, sort: true, cell: (server) => timeCell(server.last_heartbeat)},
   {key: 'started_at', label: 'Started', num: true, sort: true, at: 'l', cell: (server) => timeCell(server.started_at)},
 ];
+const MORE = [{key: 'hostname', label: 'Host'}, {key: 'pid', label: 'PID'}, {key: 'runtime', label: 'Runtime'}];
 
 export default {
   params: {...listParams(COLUMNS.filter(({sort}) => sort).map(({key}) => key)), q: text()},
@@ -32,7 +31,7 @@ export default {
   view(ctx) {
     const {query, data: {servers: source}} = ctx, all = source.data || [], found = filters([{name: 'q', label: 'Server or host'}], query, ctx.set);
     const part = shown(all.filter(({id, hostname}) => id.includes(query.q) || hostname.includes(query.q)), COLUMNS, query);
-    return [found.node, panel({id: 'server-list', title: 'All servers', source, flush: true, empty: 'No server is running: start one with gqm run, or start a Server in your program.', actions: exportMenu('servers', part.rows, COLUMNS),
+    return [found.node, panel({id: 'server-list', title: 'All servers', source, flush: true, empty: 'No server is running: start one with gqm run, or start a Server in your program.', actions: exportMenu('servers', part.rows, [...COLUMNS, ...MORE]),
       body: () => (part.total ? [table({ctx, id: 'servers', columns: COLUMNS, rows: part.rows, caption: caption('Servers', part)}), pager({...part, onset: ctx.set})] : found.none(all.length))})];
   },
 };

@@ -9,13 +9,11 @@ import {caption, listParams, shown, table} from '../table.js';
 import {badge, bar, chip, control, copy, exportMenu, filters, pager, panel, timeCell} from '../ui.js';
 
 const COLUMNS = [
-  {key: 'pool', label: 'Pool', sort: true, cell: ({id, pool}) => h('a', {href: link('workers', id)}, pool)},
+  {key: 'pool', label: 'Pool, server', sort: true, text: ({pool}) => pool, cell: ({id, pool, server_id: server}) => h('span.run', h('a', {href: link('workers', id)}, pool), h('small', server ? h('a', {href: link('servers', null, {q: server})}, server) : 'no server known'))},
   {key: 'status', label: 'Status', sort: true, cell: ({status}) => badge(status)},
-  {key: 'server_id', label: 'Server', sort: true, at: 'm', cell: ({server_id: id}) => (id ? h('a', {href: link('servers', null, {q: id})}, id) : '–')},
-  {key: 'active_jobs', label: 'Slots', sort: true, text: (row) => `${row.active_jobs} / ${row.concurrency}`, cell: (row) => bar(row.active_jobs, row.concurrency, `${count(row.active_jobs)} / ${count(row.concurrency)}`)},
+  {key: 'active_jobs', label: 'Slots', sort: true, text: (row) => `${row.active_jobs} / ${row.concurrency}`, cell: ({active_jobs: n, concurrency: slots, isolation}) => h('span.run', bar(n, slots, `${count(n)} / ${count(slots)}`), isolation && h('small', isolation === 'process' ? 'in processes' : 'in threads'))},
   {key: 'ahead', label: 'Ahead', num: true, sort: true, at: 'l', cell: ({ahead}) => count(ahead)},
-  {key: 'queues', label: 'Queues', text: ({queues}) => queues.join(', '), cell: ({queues}) => queues.map((name) => chip(name, link('queues', name)))},
-  {key: 'isolation', label: 'Isolation', sort: true, at: 'l'},
+  {key: 'queues', label: 'Queues', text: ({queues}) => queues.join(', '), cell: ({queues}) => h('span', queues.map((name) => chip(name, link('queues', name))))},
   {key: 'longest', label: 'Longest job', sort: true, at: 'm', by: ({longest}) => longest?.elapsed_ms, text: ({longest}) => longest?.id,
     cell: ({longest: job}) => (job ? h('span.tight', h('a', {href: link('jobs', job.id), title: `${job.type} ${job.id}`}, duration(job.elapsed_ms)), job.over_deadline && [' ', badge('failed', 'over its deadline')]) : '–')},
   {key: 'abandoned', label: 'Abandoned', num: true, sort: true, at: 'l', cell: ({abandoned: n}) => h('span', {class: n ? 'bad' : 'muted'}, count(n))},
@@ -51,7 +49,7 @@ export default {
     const {id, query, data} = ctx, source = data.workers, all = source.data || [], found = filters(FIELDS, query, ctx.set);
     if (id && data[`w:${id}`]?.error?.status === 404) return panel({id: 'gone', source: data[`w:${id}`], gone: {text: `Worker ${id} is not there any more`, href: link('workers'), label: 'All workers'}});
     const part = shown(all.filter((row) => (id ? row.id === id : row.pool.includes(query.pool) && (row.server_id || '').includes(query.server) && (!query.status || row.status === query.status))), COLUMNS, query);
-    return [!id && found.node, panel({id: 'worker-list', title: id ? 'Worker' : 'All workers', source, flush: true, empty: 'No worker is running: each server has one for each of its pools.', actions: exportMenu('workers', part.rows, COLUMNS),
-      body: () => (part.total || id ? [table({ctx, id: 'workers', columns: COLUMNS, rows: part.rows, caption: caption('Workers', part), detail: (row) => jobs(ctx, row), onopen: ctx.refetch}), pager({...part, onset: ctx.set})] : found.none(all.length))})];
+    return [!id && found.node, panel({id: 'worker-list', title: id ? null : 'All workers', source, flush: true, empty: 'No worker is running: each server has one for each of its pools.', actions: !id && exportMenu('workers', part.rows, [...COLUMNS, {key: 'server_id', label: 'Server'}, {key: 'isolation', label: 'Isolation'}]),
+      body: () => (part.total || id ? [table({ctx, id: 'workers', columns: COLUMNS, rows: part.rows, caption: id ? 'Worker' : caption('Workers', part), detail: (row) => jobs(ctx, row), onopen: ctx.refetch}), pager({...part, onset: ctx.set})] : found.none(all.length))})];
   },
 };
