@@ -1,4 +1,4 @@
-"""A small line chart in braille: two series over the same minutes, from zero up."""
+"""A small chart: what was done as a line, what failed as an area, over the same minutes and from zero up."""
 
 from collections.abc import Sequence
 
@@ -6,14 +6,11 @@ from rich.style import Style
 from rich.text import Text
 from textual.widgets import Static
 
-from gqm_tui.core import fmt
-
-_DOTS = ((0x40, 0x80), (0x04, 0x20), (0x02, 0x10), (0x01, 0x08))
-_AXIS = 7
+from gqm_tui.core.plot import AXIS, Plot, plot
 
 
 class Chart(Static):
-    """Values per minute, oldest first; the second series is drawn in the colour of an error."""
+    """Values per minute, oldest first."""
 
     DEFAULT_CSS = "Chart { height: 8; width: 1fr; padding: 0 1; }"
 
@@ -22,39 +19,30 @@ class Chart(Static):
         self._drawn: object = None
 
     def draw(
-        self, title: str, first: Sequence[float], second: Sequence[float], styles: tuple[Style, Style]
+        self,
+        title: str,
+        line: Sequence[float],
+        area: Sequence[float],
+        styles: tuple[Style, Style, Style],
+        *,
+        ascii_only: bool = False,
     ) -> None:
-        """Draw both series as wide and as high as the widget is."""
-        width, height = self.content_size.width - _AXIS, self.content_size.height - 1
-        state = (title, tuple(first), tuple(second), styles, width, height)
-        if width < 8 or height < 2 or state == self._drawn:
+        """Draw both series as wide and as high as the widget is, in the styles of line, area and axis."""
+        width, height = self.content_size.width - AXIS, self.content_size.height - 1
+        state = (title, tuple(line), tuple(area), styles, width, height, ascii_only)
+        if width < 8 or height < 3 or state == self._drawn:
             return
         self._drawn = state
-        top = max([*first, *second, 1.0])
-        rows = [lines(series, top, width, height) for series in (first, second)]
-        text = Text(no_wrap=True, end="")
-        text.append(title, "bold")
-        for y in range(height):
-            label = fmt.rate(top) if y == 0 else "0" if y == height - 1 else ""
-            text.append(f"\n{label:>{_AXIS - 2}} {'┤' if label else '│'}")
-            for below, above in zip(rows[0][y], rows[1][y], strict=True):
-                # Where both lines meet, the one that means trouble is in front.
-                text.append(above if above != " " else below, styles[1] if above != " " else styles[0])
-        self.update(text)
+        drawing = plot(line, area, width, height, ascii_only=ascii_only)
+        self.update(_text(title, drawing, styles))
 
 
-def lines(series: Sequence[float], top: float, width: int, height: int) -> list[str]:
-    """Turn values into lines of braille signs: two dots a cell across, four up; zero draws nothing."""
-    cells = [[0] * width for _ in range(height)]
-    spread = len(series) - 1
-    if spread < 1:
-        return [" " * width for _ in range(height)]
-    for x in range(width * 2):
-        at = x * spread / (width * 2 - 1)
-        low = min(spread - 1, int(at))
-        value = series[low] + (series[low + 1] - series[low]) * (at - low)
-        if value > 0:
-            level = min(height * 4 - 1, int(value / top * (height * 4 - 1)))
-            row, dot = divmod(level, 4)
-            cells[height - 1 - row][x // 2] |= _DOTS[dot][x % 2]
-    return ["".join(chr(0x2800 + bits) if bits else " " for bits in row) for row in cells]
+def _text(title: str, drawing: Plot, styles: tuple[Style, Style, Style]) -> Text:
+    text = Text(no_wrap=True, end="")
+    text.append(title, "bold")
+    for axis, cells in drawing.rows:
+        text.append(f"\n{axis}", styles[2])
+        for sign, is_area in cells:
+            text.append(sign, styles[1] if is_area else styles[0])
+    text.append(f"\n{drawing.zero}", styles[2])
+    return text

@@ -10,43 +10,38 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import DataTable
 from textual.worker import Worker as Task
+from textual.worker import WorkerState
 
 from gqm_tui import keymap
 from gqm_tui.core import fmt
-from gqm_tui.core.alerts import Alert, Facts, Severity
+from gqm_tui.core.alerts import BURIED_WARN, Alert, Facts, Severity
 from gqm_tui.core.client import path
-from gqm_tui.core.events import (
-    CronEvent,
-    Dropped,
-    Event,
-    Hello,
-    JobEvent,
-    QueueEvent,
-    RedisEvent,
-    ServerEvent,
-)
-from gqm_tui.core.follow import Follower
 from gqm_tui.core.model import CronEntry, MinutesSeries, Queue, Runtime, Server, Stats, Worker
 from gqm_tui.core.poll import PartSpec
-from gqm_tui.core.signs import Signs
 from gqm_tui.core.store import PaneState
 from gqm_tui.core.table import CellText, Column, Row, Tone
-from gqm_tui.core.text import fit, fit_middle
+from gqm_tui.core.text import fit
 from gqm_tui.screens.frame import TABS
-from gqm_tui.screens.panes.base import Pane, rule
+from gqm_tui.screens.panes.base import Pane, reason
+from gqm_tui.screens.panes.stream import EventStream
 from gqm_tui.widgets.chart import Chart
 from gqm_tui.widgets.event_log import EventLog
 from gqm_tui.widgets.line import Line
 from gqm_tui.widgets.live_table import LiveTable
 from gqm_tui.widgets.state_view import SPINNER, StateView
+from gqm_tui.widgets.tiles import Tile, Tiles
 
 COLUMNS = (
     Column("what", "", 16, 16),
-    Column("text", "NEEDS ATTENTION", 30, 40, star=True),
+    Column("text", "", 30, 40, star=True),
     Column("where", "", 10, 10),
 )
 MINUTES = 15
 SUM = {"sum": True, "minutes": MINUTES}
+LOOKED_AT = ("queues", "servers", "workers", "cron", "runtime")
+"""The parts that the rules look at; before all of them are known nothing is said to be well."""
+_MINUTE_S = 60
+_LATE_RULES = frozenset({"oldest", "unread", "paused"})
 
 
 def row(alert: Alert) -> Row:
@@ -64,43 +59,16 @@ def row(alert: Alert) -> Row:
     )
 
 
-def _told_of(event: Event, signs: Signs) -> tuple[float, CellText, str] | None:
-    """Say one event: when, what, and the words; None for what nobody needs to read."""
-    told: tuple[float, CellText, str] | None = None
-    match event:
-        case JobEvent():
-            told = (event.ts, _became(event, signs), _job_words(event))
-        case QueueEvent():
-            count = "" if event.count is None else f" {event.count:,}"
-            told = (event.ts, CellText("queue", Tone.WARN), f"{fit(event.queue, 40)} {event.action}{count}")
-        case CronEvent():
-            words = f"{fit(event.cron_id, 40)} {event.action} {fit_middle(event.job_id or '', 18)}"
-            told = (event.ts, CellText("cron"), words.rstrip())
-        case ServerEvent():
-            tone = Tone.BAD if event.action == "down" else Tone.GOOD
-            told = (event.ts, CellText("server", tone), f"{fit(event.server_id, 40)} {event.action}")
-        case Dropped():
-            count = "some" if event.count is None else f"{event.count:,}"
-            told = (event.ts, CellText("dropped", Tone.WARN), f"{count} events, too many to show")
-        case RedisEvent():
-            told = (event.ts, CellText("redis", Tone.BAD), "back" if event.up else "away")
-    return told
-
-
-def _became(event: JobEvent, signs: Signs) -> CellText:
-    return CellText("- deleted", Tone.DIM) if event.to == "deleted" else signs.job(event.to)
-
-
-def _job_words(event: JobEvent) -> str:
-    parts = [fit(event.queue, 16).ljust(16), fit_middle(event.job_id, 18).ljust(18)]
-    parts += [fit(event.type or "", 18), fit(event.error or "", 120)]
-    return "  ".join(part for part in parts if part)
+def _per_minute(rate: float | None) -> CellText:
+    text = fmt.rate(rate)
+    return CellText(text if text in (fmt.ZERO, fmt.UNKNOWN) else f"{text}/m")
 
 
 class OverviewPane(Pane):
     """The only pane that follows the event stream."""
 
     BINDINGS: ClassVar[list[BindingType]] = keymap.scope("overview")
+    scopes = ("overview",)
     name_of_view = "overview"
     DEFAULT_CSS = """
     OverviewPane .tiles { height: 1; }
@@ -108,21 +76,22 @@ class OverviewPane(Pane):
     OverviewPane .attention { width: 1fr; height: 1fr; layers: base over; }
     OverviewPane Chart { width: 46; height: 1fr; border-left: solid $gqm-rule; }
     OverviewPane.-dimmed LiveTable { tint: $surface 45%; }
+    OverviewPane.-dimmed Tiles, OverviewPane.-dimmed Chart { tint: $surface 45%; }
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._tiles = Line(classes="tiles")
+        self.tiles = Tiles(classes="tiles")
+        self._title = Line(classes="tiles")
         self.table = LiveTable(COLUMNS, id="table")
+        self.table.show_header = False
         self._state = StateView()
         self._chart = Chart()
         self._head = Line(classes="tiles")
         self.events = EventLog()
-        self._following: Task[None] | None = None
-        self._follower: Follower | None = None
+        self.stream = EventStream(self, self.events)
         self._alerts: dict[str, Alert] = {}
         self._spin = 0
-        self._held: list[Text] = []
 
     @property
     def crumb(self) -> str:
@@ -143,9 +112,10 @@ class OverviewPane(Pane):
 
     def compose(self) -> ComposeResult:
         """Figures, problems beside the chart, events."""
-        yield self._tiles
+        yield self.tiles
         with Horizontal(classes="upper"):
             with Vertical(classes="attention"):
+                yield self._title
                 yield self.table
                 yield self._state
             yield self._chart
@@ -159,41 +129,31 @@ class OverviewPane(Pane):
     def start(self) -> None:
         """Come into sight: poll, and follow the events."""
         super().start()
-        if self._following is None:
-            self._follower = Follower(
-                self.gqm.client,
-                self.gqm.clock,
-                on_event=self._event,
-                on_lost=lambda _error: self._paint_head(),
-            )
-            self._following = self.run_worker(
-                self._follower.run, group="events", exit_on_error=False, name="events"
-            )
+        self.stream.start()
 
     def stop(self) -> None:
         """Leave the screen: the stream is closed too."""
         super().stop()
-        if self._following is not None:
-            self._following.cancel()
-            self._following = self._follower = None
+        self.stream.stop()
 
     # What is shown.
 
     def paint(self) -> None:
-        """Everything but the events, which come by themselves."""
+        """Everything but the lines of the log, which come by themselves."""
         if not self.is_mounted:
             return
+        state = self.state_now()
         found = self.gqm.attention.look(self._facts())
+        self._chart.display = not self.narrow
         if not self.gqm.frozen:
             self._alerts = {alert.id: alert for alert in found}
             self.table.sync([row(alert) for alert in found])
-            self._paint_tiles()
+            self._paint_tiles(found)
             self._paint_chart()
-            for line in self._held:
-                self.events.add(line)
-            self._held = []
-        self._paint_state()
-        self._paint_head()
+            self.stream.catch_up()
+        self._paint_title(state)
+        self._paint_state(state)
+        self.paint_head()
         self.gqm.footer_changed(self)
 
     def _facts(self) -> Facts:
@@ -208,107 +168,129 @@ class OverviewPane(Pane):
             skew_ms=self.view.skew_ms,
         )
 
-    def _paint_state(self) -> None:
-        state = self.state_now()
+    def _paint_title(self, state: PaneState) -> None:
+        title = Text()
+        title.append("NEEDS ATTENTION", "bold")
+        if self._alerts:
+            title.append(f" {len(self._alerts)}", "bold")
+        if state is PaneState.PARTIAL:
+            for name, error in self.view.problems():
+                title.append(f"  ! {name}: {reason(error)}", self.tone(Tone.WARN))
+        self._title.show(title)
+
+    def _unknown(self) -> list[str]:
+        """The parts that the rules look at and that never came."""
+        parts = self.view.parts
+        return [name for name in LOOKED_AT if name not in parts or parts[name].value is None]
+
+    def _paint_state(self, state: PaneState) -> None:
         self.set_class(state in (PaneState.DOWN, PaneState.STALE), "-dimmed")
         error = self.view.error()
-        if self._alerts:
+        if state is PaneState.UNAUTHORIZED and error is not None:
+            self._state.show(*self.gqm.unauthorized_text(error), "error")
+        elif state is PaneState.FORBIDDEN and error is not None:
+            self._state.show(error.sentence, self.gqm.identity_text, "error")
+        elif self._alerts:
             self._state.hide()
-        elif state is PaneState.LOADING:
+        elif error is not None:
+            # Rules without their facts are silent, and silence is not calm.
+            unknown = ", ".join(name for name, _ in self.view.problems())
+            self._state.show(error.sentence, f"Not known: {unknown}. Trying again; F5 tries now.", "error")
+        elif self._unknown():
             self._spin += 1
             self._state.show(f"{SPINNER[self._spin % len(SPINNER)]} waiting for figures")
-        elif error is not None:
-            self._state.show(error.sentence, "Trying again; F5 tries now.", "error")
         else:
-            self._state.show("Nothing needs attention.", "All queues drain, all servers answer.")
+            self._state.show("Nothing needs attention.", self._watched())
+
+    def _watched(self) -> str:
+        """What the calm rests on."""
+        told = []
+        for name, kind, word in (
+            ("queues", list[Queue], "queue"),
+            ("servers", list[Server], "server"),
+            ("workers", list[Worker], "worker"),
+        ):
+            count = len(self.view.value(name, kind) or ())
+            told.append(f"{count:,} {word}{'' if count == 1 else 's'}")
+        return f"{', '.join(told)} and every cron entry are well."
 
     def _minutes(self) -> tuple[list[float], list[float]]:
+        """What was done and what failed in each whole minute, oldest first."""
         series = self.view.value("minutes", list[MinutesSeries]) or []
-        minutes = list(reversed(series[0].minutes)) if series else []
-        # The newest minute is under way, and would always look like a fall.
-        done = minutes[:-1]
-        return [float(item.processed) for item in done], [float(item.failed) for item in done]
+        now = self.server_now
+        # A minute that is under way would always look like a fall.
+        whole = [
+            item
+            for item in reversed(series[0].minutes if series else ())
+            if now is None or item.minute + _MINUTE_S <= now
+        ]
+        return [float(item.processed) for item in whole], [float(item.failed) for item in whole]
 
-    def _paint_tiles(self) -> None:
+    def _paint_tiles(self, found: Sequence[Alert]) -> None:
         stats = self.view.value("stats", Stats)
         if stats is None:
             return
         processed, failed = self._minutes()
         oldest = None if stats.oldest_age_ms is None else stats.oldest_age_ms / 1_000
-        cells = 5 if self.narrow else 7
-        tiles = [
-            ("READY", fmt.count(stats.ready), "", Tone.STRONG),
-            ("IN", f"{fmt.rate(stats.in_per_min)}/m", "", Tone.PLAIN),
-            ("OUT", f"{fmt.rate(stats.out_per_min)}/m", self.gqm.signs.spark(processed, cells), Tone.ACTIVE),
-            ("FAIL", f"{fmt.rate(stats.failed_per_min)}/m", self.gqm.signs.spark(failed, cells), Tone.BAD),
-            ("OLDEST", fmt.ZERO if oldest is None else fmt.age(oldest), "", Tone.PLAIN),
-            ("DLQ", fmt.count(stats.dead_letter), "", Tone.BAD if stats.dead_letter else Tone.DIM),
-        ]
-        line, between = Text(), "  " if self.narrow else " │ "
-        for name, value, spark, tone in tiles:
-            if self.narrow and name == "IN":
-                continue
-            if line:
-                line.append(between, self.tone(Tone.DIM))
-            line.append(f"{name} ", self.tone(Tone.DIM))
-            line.append(value, self.tone(tone if not spark else Tone.PLAIN))
-            if spark:
-                line.append(f" {spark}", self.tone(tone))
-        self._tiles.show(line)
+        late = any(alert.rule in _LATE_RULES and "oldest" in alert.text for alert in found)
+        buried = self.gqm.attention.buried()
+        spark, cells = self.gqm.signs.spark, 5 if self.narrow else 7
+        course = CellText(spark(processed, cells).strip(), Tone.ACTIVE)
+        failures = CellText(spark(failed, cells).strip(), Tone.BAD)
+        dead_tone = Tone.BAD if buried >= BURIED_WARN else Tone.WARN if stats.dead_letter else Tone.DIM
+        self.tiles.show_tiles(
+            [
+                Tile("READY", CellText(fmt.count(stats.ready), Tone.STRONG)),
+                Tile("IN", _per_minute(stats.in_per_min), spare=True),
+                Tile("OUT", _per_minute(stats.out_per_min), course),
+                Tile("FAIL", _per_minute(stats.failed_per_min), failures),
+                Tile(
+                    "OLDEST",
+                    CellText(
+                        fmt.ZERO if oldest is None else fmt.age(oldest), Tone.BAD if late else Tone.PLAIN
+                    ),
+                ),
+                Tile(
+                    "DLQ",
+                    CellText(fmt.count(stats.dead_letter), dead_tone),
+                    more=CellText(f"+{buried:,}/5m", dead_tone) if buried else None,
+                ),
+            ],
+            narrow=self.narrow,
+        )
 
     def _paint_chart(self) -> None:
-        self._chart.display = not self.narrow
         processed, failed = self._minutes()
-        styles = (self.tone(Tone.ACTIVE), self.tone(Tone.BAD))
-        self._chart.draw("DONE, FAILED PER MINUTE, 15 MIN", processed, failed, styles)
+        styles = (self.tone(Tone.ACTIVE), self.tone(Tone.BAD), self.tone(Tone.DIM))
+        title = f"DONE, FAILED PER MINUTE, {MINUTES} MIN"
+        self._chart.draw(title, processed, failed, styles, ascii_only=self.gqm.signs.ascii)
 
-    # Events.
-
-    def _paint_head(self) -> None:
-        if not self.is_mounted:
-            return
-        dim = self.tone(Tone.DIM)
-        title = Text()
-        title.append("EVENTS ", "bold")
-        lost = None if self._follower is None else self._follower.lost
-        if lost is not None:
-            title.append(f"lost: {lost.sentence}", self.tone(Tone.WARN))
-        elif self.gqm.frozen:
-            title.append(f"frozen, {len(self._held)} held", self.tone(Tone.WARN))
-        else:
-            title.append("following" if self.events.at_end else f"{self.events.unseen} new below", dim)
-        self._head.show(rule(title, max(10, self.size.width - 2), dim))
-
-    def _event(self, event: Event) -> None:
-        if isinstance(event, Hello):
-            self.wake()
-        line = self._line(event)
-        if line is None:
-            return
-        if self.gqm.frozen:
-            self._held = [*self._held[-499:], line]
-        else:
-            self.events.add(line)
-        self._paint_head()
-
-    def _line(self, event: Event) -> Text | None:
-        """Write one event: time, what, where, which, why."""
-        told = _told_of(event, self.gqm.signs)
-        return None if told is None else self._told(*told)
-
-    def _told(self, moment: float, what: CellText, words: str) -> Text:
-        line = Text(no_wrap=True)
-        line.append(f"{fmt.clock(moment, local=self.gqm.settings.local_time)} ", self.tone(Tone.DIM))
-        line.append(f"{what.text:<10} ", self.tone(what.tone))
-        line.append(words)
-        return line
+    def paint_head(self) -> None:
+        """Write the line above the log: whether it follows, how much is new, how much happens."""
+        if self.is_mounted:
+            self._head.show(*self.stream.head())
 
     # Keys.
 
     def footer(self) -> tuple[str, tuple[str, ...] | None, dict[str, str]]:
-        """Name what enter does."""
-        only = ("table.open", "app.problem", "app.freeze", "app.help")
-        return "", only, {"table.open": "Go there", "app.problem": "Next problem"}
+        """Name what enter does, in the list and in the log."""
+        if self.events.has_focus:
+            only = ("table.open", "table.last", "app.region", "app.freeze", "app.help")
+            return "", only, {"table.open": "Job", "table.last": "Follow", "app.region": "Problems"}
+        only = ("table.open", "app.problem", "app.region", "app.freeze", "app.help")
+        labels = {"table.open": "Go there", "app.problem": "Next problem", "app.region": "Events"}
+        return "", only, labels
+
+    def on_descendant_focus(self) -> None:
+        """The footer tells the keys of the part that has the focus."""
+        self.gqm.footer_changed(self)
+
+    @on(Task.StateChanged)
+    def _worker_changed(self, event: Task.StateChanged) -> None:
+        if event.state is WorkerState.ERROR and self.stream.broke(event.worker):
+            event.stop()
+            self.gqm.report_fault(event.worker.error)
+            self.set_timer(1.0, self.stream.start)
 
     @on(DataTable.RowSelected)
     async def _selected(self, event: DataTable.RowSelected) -> None:
@@ -320,3 +302,13 @@ class OverviewPane(Pane):
         alert = self._alerts.get(self.table.cursor_key or "")
         if alert is not None:
             await self.gqm.attention.go_to(alert)
+
+    @on(EventLog.Opened)
+    def _opened(self, event: EventLog.Opened) -> None:
+        event.stop()
+        self.gqm.doors.job(event.key)
+
+    @on(EventLog.Moved)
+    def _moved(self, event: EventLog.Moved) -> None:
+        event.stop()
+        self.paint_head()

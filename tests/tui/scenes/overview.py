@@ -13,6 +13,7 @@ from tests.support.tui_app import NARROW, WIDE, Scene, World
 from tests.tui.scenes import machinery
 from tests.tui.scenes.queues import QUEUES
 
+REFUSED = ApiError(Kind.REFUSED, text="connection refused")
 EVENTS = (
     Hello(server_time=NOW, version="1.0.0"),
     JobEvent(
@@ -61,7 +62,8 @@ async def told(made: World, pilot: Pilot[Any]) -> None:
 
 async def lost(made: World, pilot: Pilot[Any]) -> None:
     await told(made, pilot)
-    made.client.down = ApiError(Kind.REFUSED, text="connection refused")
+    made.client.down = REFUSED
+    made.client.cut(REFUSED)
     for _ in range(5):
         await made.tick(pilot)
 
