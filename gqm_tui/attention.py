@@ -1,7 +1,7 @@
 """What needs attention, kept app-wide: the rules' memory, and the walk from one problem to the next."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from gqm_tui.core.alerts import Alert, Facts, Watch, following
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 FRESH_S = 5.0
 """How old the last complete look may be for the key to walk on without fetching."""
+STEP_BACK_S = 5.0
+"""From how far back the server's clock counts as set back."""
 _TOAST_CELLS = 120
 
 
@@ -34,6 +36,7 @@ class Attention:
         self._context = ""
         self._watch = Watch(app.settings)
         self._last: str | None = None
+        self._latest = float("-inf")
         self._found: list[Alert] = []
         self._found_at = float("-inf")
         self._asking = False
@@ -43,18 +46,27 @@ class Attention:
     def look(self, facts: Facts) -> list[Alert]:
         """Remember facts, and return what needs attention; another context begins with an empty memory."""
         self._follow_context()
-        found = self._watch.look(facts)
+        found = self._watch.look(replace(facts, now=self._moment(facts.now)))
         if None not in (facts.queues, facts.workers, facts.servers, facts.cron, facts.redis):
             self._found, self._found_at = found, self._app.clock.monotonic()
         return found
 
     def note(self, view: View) -> None:
         """Remember the queues that a pane got."""
-        part = view.parts.get("queues")
-        if part is None or part.type != list[Queue] or part.value is None or part.meta is None:
+        part, now = view.parts.get("queues"), view.server_now(self._app.clock.monotonic())
+        if now is None or part is None or part.type != list[Queue] or part.value is None:
             return
         self._follow_context()
-        self._watch.history.note_queues(part.meta.server_time, view.value("queues", list[Queue]) or [])
+        self._watch.history.note_queues(self._moment(now), view.value("queues", list[Queue]) or [])
+
+    def _moment(self, now: float) -> float:
+        """Give a moment of the server's clock that does not fall behind the last one by a mere estimate.
+
+        Each pane knows the clock from its own replies, a few milliseconds off; only a real step back counts.
+        """
+        if now > self._latest or now < self._latest - STEP_BACK_S:
+            self._latest = now
+        return self._latest
 
     def buried(self) -> int:
         """How many dead letters came in the last five minutes, as far as they were watched."""
@@ -64,6 +76,7 @@ class Attention:
         if self._app.context_name != self._context:
             self._context, self._last = self._app.context_name, None
             self._watch = Watch(self._app.settings)
+            self._latest = float("-inf")
             self._found, self._found_at = [], float("-inf")
 
     # Walking.

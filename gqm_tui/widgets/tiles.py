@@ -15,27 +15,29 @@ from gqm_tui.widgets.tones import style
 class Tile:
     """One figure: its name and value, its course as small columns, and what else stands behind it.
 
-    `spare` ones are left out where there is no room for all.
+    Where there is no room for all, those with `spare` 2 are left out first, then 1; 0 always stays.
     """
 
     name: str
     value: CellText
     course: CellText | None = None
     more: CellText | None = None
-    spare: bool = False
+    spare: int = 0
 
 
 class Tiles(Line):
     """Figures side by side."""
 
     def show_tiles(self, tiles: Sequence[Tile], *, narrow: bool) -> None:
-        """Show as much as there is room for: all, then without courses, then without the spare figures."""
+        """Show as much as there is room for; a narrow line gives figures up before courses."""
         width = self.content_size.width or self.app.size.width - 2
-        essential = [tile for tile in tiles if not tile.spare]
-        choices = [(tiles, True), (essential, True)] if narrow else [(tiles, True), (tiles, False)]
-        choices += [(essential, False)]
+        between = "  " if narrow else " │ "
+        fewer = [[tile for tile in tiles if tile.spare < least] for least in (3, 2, 1)]
+        # On a narrow line a figure that is spare is worth less than the course of another.
+        choices = [(fewer[0], True), (fewer[1], True)] if narrow else [(fewer[0], True), (fewer[0], False)]
+        choices += [(fewer[1], False), (fewer[2], False)]
         for some, whole in choices:
-            line = self._line(some, whole=whole, between="  " if narrow else " │ ")
+            line = self._line(some, whole=whole, between=between)
             if line.cell_len <= width:
                 break
         self.show(line)

@@ -226,3 +226,16 @@ def test_only_queues_of_a_list_are_remembered() -> None:
         assert made.app.attention.buried() == 0
 
     drive(Scene(lists, tab="cron"), act)
+
+
+def test_a_clock_that_is_known_a_little_differently_forgets_nothing() -> None:
+    async def act(made: World, pilot: Pilot[Any]) -> None:
+        watch = made.app.attention
+        made.client.server_ahead = -0.4  # the next replies took another way
+        more = [{**item, "dead_letter": item["dead_letter"] + 5} for item in overview.QUEUES]
+        made.client.route("GET", "/queues", more)
+        await made.press(pilot, "f5")
+        await made.tick(pilot)
+        assert watch.buried() == 5 * len(more)
+
+    drive(Scene(lists), act)

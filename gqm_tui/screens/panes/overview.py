@@ -241,8 +241,8 @@ class OverviewPane(Pane):
         self.tiles.show_tiles(
             [
                 Tile("READY", CellText(fmt.count(stats.ready), Tone.STRONG)),
-                Tile("IN", _per_minute(stats.in_per_min), spare=True),
-                Tile("OUT", _per_minute(stats.out_per_min), course),
+                Tile("IN", _per_minute(stats.in_per_min), spare=2),
+                Tile("OUT", _per_minute(stats.out_per_min), course, spare=1),
                 Tile("FAIL", _per_minute(stats.failed_per_min), failures),
                 Tile(
                     "OLDEST",
