@@ -27,7 +27,8 @@ export default {
   title: () => 'Servers',
   summary: ({data: {servers: {data}}}) => data && `${plural(data.length, 'server')}, ${data.filter(({status}) => status === 'stale').length} stale`,
   sources: () => ({servers: {path: '/servers'}}),
-  events: ({kind}) => kind === 'server' || kind === 'job',
+  // Heartbeats have no event of their own; the figures come every 5 s.
+  events: ({kind}) => ['server', 'job', 'stats'].includes(kind),
   view(ctx) {
     const {query, data: {servers: source}} = ctx, all = source.data || [], found = filters([{name: 'q', label: 'Server or host'}], query, ctx.set);
     const part = shown(all.filter(({id, hostname}) => id.includes(query.q) || hostname.includes(query.q)), COLUMNS, query);

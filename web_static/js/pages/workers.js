@@ -22,9 +22,11 @@ const COLUMNS = [
 ];
 const FIELDS = [{name: 'pool', label: 'Pool'}, {name: 'server', label: 'Server'}, {name: 'status', label: 'Status', type: 'choice', options: [['', 'All'], ['active', 'Active'], ['stopping', 'Stopping'], ['stale', 'Stale']]}];
 
+/** The start is told in whole seconds, so the allowance is no more exact. */
+const allowed = (ms, most) => (most > 0 ? bar(ms, most, `${duration(ms)} of ${duration(most)}`) : duration(ms));
 const jobColumns = (admin) => [
   {key: 'id', label: 'Active job', cell: ({id}) => h('span', h('a', {href: link('jobs', id)}, id), copy(id))}, {key: 'type', label: 'Type'}, {key: 'queue', label: 'Queue', cell: ({queue}) => h('a', {href: link('queues', queue)}, queue)},
-  {key: 'elapsed_ms', label: 'Elapsed of its time', cell: ({elapsed_ms: ms, started_at: from, processing_deadline: to}) => (to ? bar(ms, (to - from) * 1000, `${duration(ms)} of ${duration((to - from) * 1000)}`) : duration(ms))},
+  {key: 'elapsed_ms', label: 'Elapsed of its time', cell: ({elapsed_ms: ms, started_at: from, processing_deadline: to}) => allowed(ms, Math.floor(to - from) * 1000)},
   ...(admin ? [{key: 'act', label: 'Cancel', hidden: true, cell: ({id}) => control('Cancel', () => cancelJob(id), {small: true, key: id, name: `Cancel ${id}`})}] : []),
 ];
 
@@ -44,7 +46,8 @@ export default {
   summary: ({id, data: {workers: {data}}}) => !id && data && `${plural(data.length, 'worker')}, ${count(data.reduce((sum, row) => sum + row.active_jobs, 0))} of ${plural(data.reduce((sum, row) => sum + row.concurrency, 0), 'slot')} busy`,
   // However many rows are open, the jobs of all of them are asked for at the pace of about one a second.
   sources: (ctx) => ({workers: {path: '/workers'}, ...Object.fromEntries([...open(ctx)].map((id) => [`w:${id}`, {path: path`/workers/${id}`, every: 1500 * open(ctx).size}]))}),
-  events: ({kind}) => kind === 'server' || kind === 'job',
+  // Heartbeats have no event of their own; the figures come every 5 s.
+  events: ({kind}) => ['server', 'job', 'stats'].includes(kind),
   view(ctx) {
     const {id, query, data} = ctx, source = data.workers, all = source.data || [], found = filters(FIELDS, query, ctx.set);
     if (id && data[`w:${id}`]?.error?.status === 404) return panel({id: 'gone', source: data[`w:${id}`], gone: {text: `Worker ${id} is not there any more`, href: link('workers'), label: 'All workers'}});
