@@ -101,7 +101,7 @@ class Attention:
                 self._app.notify(f"problems are not known: {first.sentence}", severity="error", markup=False)
                 return
             await self._walk(self.look(gathered.facts), ", ".join(gathered.errors))
-        except Exception as error:  # noqa: BLE001  # a worker's error is seen nowhere else
+        except Exception as error:  # noqa: BLE001 - a worker's error is seen nowhere else
             self._app.report_fault(error)
         finally:
             self._asking = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -34,14 +35,14 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="package")
 def open_shop(redis_socket: str) -> Iterator[Engine]:
     """A shop without sign-in that tests only look at."""
-    with shop(redis_socket, "t-shop:") as engine:
+    with shop(redis_socket, f"t-shop-{uuid.uuid4().hex[:8]}:") as engine:
         yield engine
 
 
 @pytest.fixture(scope="package")
 def guarded_shop(redis_socket: str) -> Iterator[Engine]:
     """A shop with users that tests only look at: ana is admin, vic is viewer."""
-    with shop(redis_socket, "t-guarded:", **SIGN_IN) as engine:
+    with shop(redis_socket, f"t-guarded-{uuid.uuid4().hex[:8]}:", **SIGN_IN) as engine:
         yield engine
 
 
