@@ -234,7 +234,7 @@ def _expand(elements: Sequence[Sequence[str]]) -> tuple[list[_Values], tuple[tup
         expanded, nth = croniter.expand(" ".join(map(",".join, elements)), second_at_beginning=True)
     except (CroniterError, OverflowError) as error:
         raise _culprit(elements) from error
-    places = {(int(day), -1 if str(place) == "l" else place) for day in nth for place in nth[day]}
+    places = {(int(day), -1 if str(place) == "l" else int(place)) for day in nth for place in nth[day]}
     return [expanded[-1], *expanded[:-1]], tuple(sorted(places))
 
 

@@ -294,18 +294,19 @@ def test_the_tables_of_chains_page_on_their_own(desk: Desk) -> None:
         desk.chain(f"c-{n:02}", f"c-{n:02}-b")
     desk.browser.go("#/dag")
     chains, waiting = page.locator("#chains"), page.locator("#deferred")
-    expect(chains.locator("caption")).to_have_text("Chains 1–20 of 25")
+    # On a machine that is busy the server may stop counting early, and says so.
+    expect(chains.locator("caption")).to_have_text(re.compile(r"^Chains 1–20 of (at least )?25$"))
     expect(chains.locator("tbody tr").first).to_contain_text("1 deferred")
     chains.get_by_role("button", name="Next").click()
-    expect(chains.locator("caption")).to_have_text("Chains 21–25 of 25")
+    expect(chains.locator("caption")).to_have_text(re.compile(r"^Chains 21–25 of (at least )?25$"))
     expect(waiting.locator("caption")).to_have_text("Waiting jobs 1–20 of 25")
     for _ in range(3):
         with page.expect_response(re.compile("/dag/roots")):
             desk.browser.button("Refresh").click()
-    expect(chains.locator("caption")).to_have_text("Chains 21–25 of 25")
+    expect(chains.locator("caption")).to_have_text(re.compile(r"^Chains 21–25 of (at least )?25$"))
     waiting.get_by_role("button", name="Next").click()
     expect(waiting.locator("caption")).to_have_text("Waiting jobs 21–25 of 25")
-    expect(chains.locator("caption")).to_have_text("Chains 21–25 of 25")
+    expect(chains.locator("caption")).to_have_text(re.compile(r"^Chains 21–25 of (at least )?25$"))
     assert page.url.endswith("#/dag?page=2&waiting=2")
 
 
@@ -440,6 +441,6 @@ def test_empty_pages_say_what_would_fill_them(desk: Desk) -> None:
         expect(page.locator("#content")).to_contain_text(text)
     desk.fail("Oops: x", job_id="f-1")
     desk.browser.go("#/failed?error=nothing")
-    expect(page.locator(".state-title")).to_contain_text("0 of")
+    expect(page.locator("#content")).to_contain_text("0 of")
     page.locator(".panel").get_by_role("button", name="Clear filters").click()
     expect(page.locator("#groups tbody tr")).to_have_count(1)
