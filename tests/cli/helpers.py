@@ -277,7 +277,9 @@ def _talk(result: int, keys: int, answers: list[str]) -> tuple[str, str]:
         prompts = texts[keys].count(b": ") + texts[keys].count(b"? [y/N] ")
         if answers and texts[keys].endswith((b": ", b"[y/N] ")) and prompts > answered:
             answered = prompts
-            os.write(keys, answers.pop(0).encode() + b"\n")
+            answer = answers.pop(0)
+            # Who interrupts presses nothing else: a line end behind it might be taken for an answer.
+            os.write(keys, answer.encode() + (b"" if answer == "\x03" else b"\n"))
     os.close(result)
     os.close(keys)
     out, err = (texts[end].decode().replace("\r\n", "\n") for end in (result, keys))
