@@ -73,6 +73,9 @@ def _broken(exc: yaml.YAMLError, file: str) -> _Stop:
     mark = getattr(exc, "problem_mark", None) or getattr(exc, "context_mark", None)
     place = _place(file, mark)
     reason = getattr(exc, "problem", None) or getattr(exc, "reason", None) or str(exc)
+    if "nesting depth" in reason:
+        # Newer versions of the C library look further ahead than our limit, and have one of their own.
+        return _Stop("R2", place, f"larger than {MAX_DEPTH} levels")
     return _Stop("R3", place, f"not valid YAML: {printable(reason)}")
 
 

@@ -9,6 +9,7 @@ import pty
 import re
 import select
 import shlex
+import signal
 import socket
 import struct
 import subprocess
@@ -255,6 +256,8 @@ def free_port() -> int:
 
 def _control(terminal: int) -> None:
     fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+    # A test run in the background ignores interrupts, and its children would inherit that.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _talk(result: int, keys: int, answers: list[str]) -> tuple[str, str]:
