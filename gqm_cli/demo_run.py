@@ -97,7 +97,7 @@ class Demo:
         """
         with place.log.open("ab") as log, self._start(place, log) as process:
             up = process.wait_up(self._wanted.port)
-            shown = self._open_tui() if up else 0
+            shown = self._open_tui(place) if up else 0
             if not process.asked:
                 process.ask_stop()
             code = process.wait()
@@ -119,12 +119,16 @@ class Demo:
         if self._tui_is_open:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    def _open_tui(self) -> int:
+    def _open_tui(self, place: DemoFolder) -> int:
         from gqm_tui import RunOptions, run
         from gqm_tui.core.tomlcheck import SettingsError
 
         os.environ.pop("GQM_API_KEY", None)  # it belongs to another server
-        options = RunOptions(api_url=self._wanted.url, api_key=self._wanted.viewer_key or None)
+        options = RunOptions(
+            api_url=self._wanted.url,
+            api_key=self._wanted.viewer_key or None,
+            state_file=place.path / "tui.json",  # a demo begins at the beginning and leaves nothing at home
+        )
         timer = threading.Timer(self._wanted.duration_s or 0, self._leave_tui)
         timer.daemon = True
         if self._wanted.duration_s is not None:

@@ -21,3 +21,5 @@ class RunOptions:
     read_only: bool = False
     """Lock every context against writes."""
     tui_config: Path | None = None
+    state_file: Path | None = None
+    """Where the choices of this run are kept; None means the user's own file."""

@@ -16,7 +16,7 @@ from gqm_tui.screens.doors import tab_makers
 
 def start(options: RunOptions) -> int:
     """Run the app until the person leaves; the exit code is 0 then. Raises SettingsError before that."""
-    app = build(options, StateFile(state_path()))
+    app = build(options, StateFile(options.state_file or state_path()))
     return app.run() or app.return_code or 0
 
 
