@@ -14,9 +14,15 @@ __all__ = ["aeventually", "eventually", "throughout"]
 
 
 def eventually(
-    predicate: Callable[[], T], timeout: float = 5.0, interval: float = 0.005, message: str = ""
+    predicate: Callable[[], T],
+    timeout: float = 5.0,
+    interval: float = 0.005,
+    message: str | Callable[[], str] = "",
 ) -> T:
-    """Return the first true value of ``predicate()``; fail the test after ``timeout`` seconds."""
+    """Return the first true value of ``predicate()``; fail the test after ``timeout`` seconds.
+
+    ``message`` may be a function that looks at what there is once the time is over.
+    """
     deadline = time.monotonic() + timeout
     while not (value := predicate()):
         if time.monotonic() >= deadline:
@@ -67,6 +73,8 @@ def throughout(
         time.sleep(interval)
 
 
-def _text(predicate: object, value: object, timeout: float, message: str) -> str:
-    name = message or getattr(predicate, "__qualname__", repr(predicate))
+def _text(predicate: object, value: object, timeout: float, message: str | Callable[[], str]) -> str:
+    name = (message if isinstance(message, str) else message()) or getattr(
+        predicate, "__qualname__", repr(predicate)
+    )
     return f"not true within {timeout:g} s: {name} (last value: {value!r})"
