@@ -20,6 +20,7 @@ __all__ = [
     "new_ids",
     "new_nonce",
     "new_server_id",
+    "shown",
 ]
 
 MAX_JOB_ID = 256
@@ -167,7 +168,13 @@ def _refusal(value: object, what: str, characters: str, longest: int) -> str:
         return f"{what} must be a string, not {type(value).__name__}"
     if not value:
         return f"{what} is empty; allowed: {characters} and 1..{longest} characters"
-    shown = repr(value[:_SHOWN])
-    if len(shown) > _SHOWN:
-        shown = f"{shown[: _SHOWN - 1]}…"
-    return f"{what} {shown} is not valid; allowed: {characters} and 1..{longest} characters"
+    return f"{what} {shown(value)} is not valid; allowed: {characters} and 1..{longest} characters"
+
+
+def shown(value: object) -> str:
+    """Return a refused value as error texts repeat it: its start, or its type if it cannot be written out."""
+    try:
+        text = repr(value[:_SHOWN] if isinstance(value, str | bytes) else value)
+    except Exception:  # noqa: BLE001 - an int of too many digits, or an object of a caller's class
+        return f"a value of type {type(value).__name__}"
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"

@@ -7,10 +7,10 @@ import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple, TypedDict, cast
+from typing import NamedTuple, TypedDict, TypeGuard, cast
 
 from gqm.errors import InvalidJob, PayloadTooLarge
-from gqm.ids import check_job_id, check_name, new_id, new_nonce
+from gqm.ids import check_job_id, check_name, new_id, new_nonce, shown
 from gqm.jsontext import NotJSON, encode_json
 
 __all__ = [
@@ -172,7 +172,7 @@ def _check_options(options: Options) -> None:
     for flag in ("unique", "enqueue_at_front", "allow_failure"):
         value = options.get(flag, False)
         if not isinstance(value, bool):
-            raise InvalidJob(f"{flag} must be True or False, got {value!r}")
+            raise InvalidJob(f"{flag} must be True or False, got {shown(value)}")
 
 
 def encode_payload(payload: object) -> bytes:
@@ -196,7 +196,7 @@ def _parents(value: object, job_id: str) -> tuple[str, ...]:
     if value is None:
         return ()
     if not isinstance(value, str | Iterable):
-        raise InvalidJob(f"depends_on must be one or more job ids, got {value!r}")
+        raise InvalidJob(f"depends_on must be one or more job ids, got {shown(value)}")
     parents = (value,) if isinstance(value, str) else tuple(value)
     if len(parents) > MAX_PARENTS:
         raise InvalidJob(f"depends_on has {len(parents):,} parents; the limit is {MAX_PARENTS:,}")
@@ -215,7 +215,7 @@ def _retry_fields(options: Options) -> Words:
     intervals: object = options.get("retry_intervals")
     if intervals is not None:
         if not isinstance(intervals, Iterable) or isinstance(intervals, str | bytes):
-            raise InvalidJob(f"retry_intervals must be a list of seconds, got {intervals!r}")
+            raise InvalidJob(f"retry_intervals must be a list of seconds, got {shown(intervals)}")
         items = [_whole(item, "retry_intervals", _YEAR_10000_S) for item in intervals]
         if not items:
             raise InvalidJob("retry_intervals is empty; leave it out, or give at least one delay")
@@ -225,7 +225,7 @@ def _retry_fields(options: Options) -> Words:
 def _whole(value: object, name: str, most: int) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most:
         return value
-    raise InvalidJob(f"{name}: {value!r} is not an int from 0 to {most:,}")
+    raise InvalidJob(f"{name}: {shown(value)} is not an int from 0 to {most:,}")
 
 
 def _time_fields(options: Options) -> Words:
@@ -233,7 +233,7 @@ def _time_fields(options: Options) -> Words:
     if timeout is not None:
         seconds = duration_s(timeout, "timeout")
         if seconds <= 0:
-            raise InvalidJob(f"timeout must be more than 0 s, got {timeout!r}")
+            raise InvalidJob(f"timeout must be more than 0 s, got {shown(timeout)}")
         yield from ("timeout", math.ceil(seconds))
     for name in ("result_ttl", "failure_ttl"):
         # mypy knows the keys of a TypedDict only as literals
@@ -247,7 +247,7 @@ def _note_fields(options: Options) -> Words:
     enqueued_by: object = options.get("enqueued_by")
     if enqueued_by is not None:
         if not isinstance(enqueued_by, str):
-            raise InvalidJob(f"enqueued_by must be text, got {enqueued_by!r}")
+            raise InvalidJob(f"enqueued_by must be text, got {shown(enqueued_by)}")
         if len(enqueued_by) > MAX_ENQUEUED_BY or not enqueued_by.isprintable():
             raise InvalidJob(f"enqueued_by must be printable text of at most {MAX_ENQUEUED_BY} characters")
         yield from ("enqueued_by", enqueued_by)
@@ -266,10 +266,10 @@ def duration_s(value: object, name: str) -> float:
     """Return a duration (seconds or ``timedelta``) in seconds. Raises `InvalidJob` if it is none."""
     if isinstance(value, timedelta):
         value = value.total_seconds()
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise InvalidJob(f"{name} must be seconds or a timedelta, got {value!r}")
+    if not _is_number(value):
+        raise InvalidJob(f"{name} must be seconds or a timedelta, got {shown(value)}")
     if value >= _YEAR_10000_S - time.time():
-        raise InvalidJob(f"{name}: {value!r} s reaches beyond the year 9999")
+        raise InvalidJob(f"{name}: {shown(value)} s reaches beyond the year 9999")
     return value
 
 
@@ -284,16 +284,23 @@ def due_ms(when: datetime | float) -> int:
         if value.tzinfo is None:
             raise InvalidJob("enqueue_at needs a datetime with a time zone, or unix seconds")
         value = value.timestamp()
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise InvalidJob(f"enqueue_at needs a datetime with a time zone, or unix seconds, got {when!r}")
+    if not _is_number(value):
+        raise InvalidJob(f"enqueue_at needs a datetime with a time zone, or unix seconds, got {shown(when)}")
     if not 0 <= value < _YEAR_10000_S:
-        raise InvalidJob(f"enqueue_at: {when!r} is not a unix time in seconds (year 1970 to 9999)")
+        raise InvalidJob(f"enqueue_at: {shown(when)} is not a unix time in seconds (year 1970 to 9999)")
     return _ceil_ms(value)
 
 
 def delay_ms(delay: float | timedelta) -> int:
     """Return a delay as milliseconds, rounded up. Raises `InvalidJob` if it is none."""
     return max(0, _ceil_ms(duration_s(delay, "delay")))
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    # An int may be too large for the check of floats.
+    return type(value) is not bool and (
+        isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
+    )
 
 
 def _ceil_ms(seconds: float) -> int:

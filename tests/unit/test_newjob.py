@@ -13,6 +13,9 @@ from hypothesis import strategies as st
 from gqm.errors import InvalidJob, PayloadTooLarge
 from gqm.job import MAX_META, MAX_PAYLOAD, OPTION_NAMES, NewJob, delay_ms, due_ms, encode_payload, new_job
 
+HUGE = (10**400, 10**5000)
+"""No float holds them, and Python does not even write out the second one."""
+
 
 def make(payload: object = None, **options: Any) -> NewJob:
     return new_job("email.send", payload, options)  # type: ignore[arg-type]
@@ -242,3 +245,21 @@ def test_delays_are_never_shorter_than_asked_for() -> None:
         delay_ms(1e12)
     with pytest.raises(InvalidJob, match="delay must be seconds or a timedelta"):
         delay_ms("1")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "name", ["timeout", "max_retry", "unique", "retry_intervals", "enqueued_by", "depends_on"]
+)
+def test_numbers_too_long_for_anything_are_refused(name: str) -> None:
+    for huge in HUGE if name != "timeout" else (*HUGE, -HUGE[-1]):
+        with pytest.raises(InvalidJob, match=name):
+            make(None, **{name: [huge] if name == "retry_intervals" else huge})
+
+
+def test_times_too_long_for_anything_are_refused() -> None:
+    for huge in HUGE:
+        with pytest.raises(InvalidJob, match="delay: "):
+            delay_ms(huge)
+        with pytest.raises(InvalidJob, match="enqueue_at: "):
+            due_ms(huge)
+    assert delay_ms(-HUGE[-1]) == 0
