@@ -267,6 +267,15 @@ def test_uncounted_retry_notes_when_the_first_one_was(space: Keyspace) -> None:
     assert not space.raw.exists(space.keys.attempts(job.id))
 
 
+@pytest.mark.parametrize("stored", ["", "0", "soon", "-5", "1e3", "99999999999", "9" * 400])
+def test_a_first_time_that_is_none_does_not_make_it_try_for_ever(space: Keyspace, stored: str) -> None:
+    (job,) = space.running()
+    space.raw.hset(space.keys.job(job.id), mapping={"transient_since": stored, "unknown_since": stored})
+    again(space, [RetryLater(job, 10, "E: x", transient=True, unknown=True)])
+    for name in ("transient_since", "unknown_since"):
+        assert abs(int(space.field(job.id, name) or 0) - space.now()) < 60
+
+
 def test_retry_without_traceback_removes_an_older_one(space: Keyspace) -> None:
     (job,) = space.running()
     space.raw.hset(space.keys.job(job.id), "traceback", "old")

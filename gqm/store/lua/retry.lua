@@ -24,6 +24,11 @@ local held = judge(items, processing, 'retry')
 if #held == 0 then return answers(items) end
 
 drop(held, processing)
+-- What is no time, or lies ahead, would keep a job trying for ever.
+local function is_time(text)
+  return text and string.find(text, '^%d+$') and tonumber(text) > 0 and tonumber(text) <= NOW
+end
+
 local due, first = {}, nil
 for _, item in ipairs(held) do
   local key, h = job_key(item.id), item.h
@@ -35,8 +40,8 @@ for _, item in ipairs(held) do
   end
   if item.traceback ~= '' then set('traceback', item.traceback) end
   if item.counted ~= '' then set('retry_count', item.counted) end
-  if string.find(item.flags, 't', 1, true) and not h[6] then set('transient_since', TIME[1]) end
-  if string.find(item.flags, 'u', 1, true) and not h[7] then set('unknown_since', TIME[1]) end
+  if string.find(item.flags, 't', 1, true) and not is_time(h[6]) then set('transient_since', TIME[1]) end
+  if string.find(item.flags, 'u', 1, true) and not is_time(h[7]) then set('unknown_since', TIME[1]) end
   call('HSET', key, unpack(fields))
   call('HDEL', key, 'claim')
   if item.traceback == '' and h[8] then call('HDEL', key, 'traceback') end
