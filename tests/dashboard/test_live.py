@@ -136,7 +136,7 @@ def test_too_many_requests_are_waited_out(visit: Visitor, polled: Api) -> None:
     page.route("**/api/v1/queues", refuse)
     browser.button("Refresh").click()
     expect(page.locator("#pill")).to_contain_text("Slowed")
-    expect(page.locator("#queue-list .late")).to_be_visible()
+    expect(page.locator("#queues-list .late")).to_be_visible()
     eventually(lambda: (page.wait_for_timeout(100), len(asked) > 1)[1], timeout=6)
     assert asked[1] - asked[0] >= 1.9
     page.unroute("**/api/v1/queues")

@@ -4,7 +4,7 @@ import {del, isAdmin, path, post} from './api.js';
 import {ask} from './dialog.js';
 import {h} from './dom.js';
 import {count, plural} from './format.js';
-import {go, link} from './router.js';
+import {go} from './router.js';
 import {control, word} from './ui.js';
 
 const call = (method, route, query) => (method === 'POST' ? post(route, undefined, {query}) : del(route, {query}));

@@ -3,11 +3,11 @@
 import {isAdmin, post} from './api.js';
 import {ask, work} from './dialog.js';
 import {h, update} from './dom.js';
-import {count, duration, plural, short} from './format.js';
+import {count, duration, plural} from './format.js';
 import {feed} from './live.js';
-import {link, many, text, time} from './router.js';
-import {caption, listParams, table} from './table.js';
-import {badge, control, copy, exportMenu, filters, pager, panel, STATUSES, timeCell, toast, word} from './ui.js';
+import {many, text, time} from './router.js';
+import {list, listParams, paged} from './table.js';
+import {badge, control, copy, STATUSES, timeCell, to, toast, toJob, toQueue, word} from './ui.js';
 
 const NAMES = ['status', 'queue', 'type', 'q', 'error', 'worker', 'since', 'until', 'fingerprint'];
 
@@ -25,12 +25,12 @@ export function jobTime({status, due_at: due, started_at: started, completed_at:
 }
 
 const COLUMNS = [
-  {key: 'id', label: 'Job', sort: true, cell: ({id}) => h('span.tight', h('a', {href: link('jobs', id), title: id}, short(id)), copy(id))},
-  {key: 'type', label: 'Type', sort: true}, {key: 'queue', label: 'Queue', at: 'm', cell: ({queue}) => h('a', {href: link('queues', queue)}, queue)},
+  {key: 'id', label: 'Job', sort: true, cell: ({id}) => h('span.tight', toJob(id), copy(id))},
+  {key: 'type', label: 'Type', sort: true}, {key: 'queue', label: 'Queue', at: 'm', cell: toQueue},
   {key: 'status', label: 'Status', cell: ({status, stale}) => h('span.tight', badge(status), stale && badge('stale'))}, {key: 'retry_count', label: 'Tries', num: true, sort: true, at: 'l', cell: (job) => `${job.retry_count} / ${job.max_retry}`},
   {key: 'time', label: 'Time', sort: true, text: (job) => jobTime(job)[1], cell: (job) => { const [name, at] = jobTime(job); return h('span.tight', h('span.muted', `${name} `), timeCell(at)); }},
   {key: 'execution_duration', label: 'Duration', num: true, sort: true, at: 'l', cell: (job) => duration(job.execution_duration ?? job.elapsed_ms)},
-  {key: 'worker_id', label: 'Worker', at: 'l', text: (job) => job.worker_id || job.pool, cell: ({worker_id: id, pool}) => (id || pool ? h('a', {href: link('workers', id || pool), title: id}, pool || id) : '–')},
+  {key: 'worker_id', label: 'Worker', at: 'l', text: (job) => job.worker_id || job.pool, cell: ({worker_id: id, pool}) => (id || pool ? to('workers', id || pool, pool || id) : '–')},
   {key: 'error', label: 'Error', at: 'l', cell: ({error}) => (error ? h('span.clip', {title: error}, error) : '–')},
 ];
 
@@ -39,15 +39,13 @@ const fieldsOf = (statuses) => [
   {name: 'q', label: 'Id contains'}, {name: 'error', label: 'Error contains'}, {name: 'worker', label: 'Worker'}, {name: 'since', label: 'Since', placeholder: '-15m'}, {name: 'until', label: 'Until', placeholder: '-1h'}, {name: 'fingerprint', label: 'Group'},
 ];
 
-export function jobList({ctx, source, title, statuses = STATUSES, actions, empty, without = [], fields = []}) {
+export function jobList({ctx, source, title, statuses = STATUSES, empty, without = []}) {
   const {query, local, id} = ctx, kept = ({key, name}) => !without.includes(key || name) && (name !== 'fingerprint' || query.fingerprint);
-  const found = filters([...fields, ...fieldsOf(statuses).filter(kept)], query, ctx.set), columns = COLUMNS.filter(kept), {data = [], meta = {}} = source;
-  const part = {page: query.page, size: query.size, total: meta.total || 0, more: meta.truncated}, picked = ctx.admin ? (local.selection ??= new Selection()) : null;
+  const part = paged(ctx, source), picked = ctx.admin ? (local.selection ??= new Selection()) : null;
   // A page that has vanished, for its jobs are gone, gives way to the last one.
-  if (!data.length && part.total && !source.busy && query.page > 1) setTimeout(() => ctx.set({page: Math.ceil(part.total / query.size)}, true));
-  picked?.look({...jobFilter(query), ...(id && {queue: [id]})}, part, data);
-  return [found.node, panel({id: 'job-list', source, title, flush: true, empty: found.active ? null : empty, actions: [actions, data.length > 0 && exportMenu('jobs', data, columns)],
-    body: (rows) => (rows.length || query.page > 1 ? [table({ctx, id: 'jobs', columns, rows, caption: caption('Jobs', part), select: picked}), pager({...part, onset: ctx.set})] : found.none(part.total))}), picked?.bar()];
+  if (!part.rows.length && part.total && !source.busy && query.page > 1) setTimeout(() => ctx.set({page: Math.ceil(part.total / query.size)}, true));
+  picked?.look({...jobFilter(query), ...(id && {queue: [id]})}, part, part.rows);
+  return [list({ctx, id: 'jobs', source, title, fields: fieldsOf(statuses).filter(kept), columns: COLUMNS.filter(kept), what: 'Jobs', empty, select: picked}), picked?.bar()];
 }
 
 // ------------------------------------------------------------------ selection and bulk actions
@@ -111,7 +109,7 @@ export async function bulk({action, label, title, filter, ids, onend}) {
     onend?.();
     const said = `${label}: ${count(done)} done, ${count(failed)} refused${stopped() ? ', stopped' : ''}`;
     if (!failed) { toast(said); return null; }
-    return [h('p', said), Object.entries(refused).map(([code, list]) => h('div', h('h3', `${code}: ${plural(list.length, 'job')}`), h('p', list.slice(0, 50).map((id) => [h('a', {href: link('jobs', id)}, id), ' ']))))];
+    return [h('p', said), Object.entries(refused).map(([code, list]) => h('div', h('h3', `${code}: ${plural(list.length, 'job')}`), h('p', list.slice(0, 50).map((id) => [to('jobs', id), ' ']))))];
   }});
   feed.refresh();
 }

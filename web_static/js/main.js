@@ -16,12 +16,13 @@ const nowhere = {title: () => 'Page not found', sources: () => ({}), view: () =>
 
 async function route() {
   const came = where(), back = enter();
-  let found = nowhere;
-  trouble = null;
+  let found = nowhere, failed = null;
   if (PAGES.includes(came.page) && (came.id === null || WITH_ID.includes(came.page))) {
-    try { found = (await import(`./pages/${(came.id !== null && DETAIL[came.page]) || came.page}.js`)).default; } catch (error) { found = nowhere; trouble = error; }
+    try { found = (await import(`./pages/${(came.id !== null && DETAIL[came.page]) || came.page}.js`)).default; } catch (error) { failed = error; }
   }
+  // What comes late, an error too, is not about the page that is shown now.
   if (where().page !== came.page || where().id !== came.id) return;
+  trouble = failed;
   declare(came.page, found.params);
   mount(found, back);
 }

@@ -2,8 +2,9 @@
 
 import {ApiError, now, session} from './api.js';
 import {h, s, update} from './dom.js';
-import {ago, count, csv, json, moment, percent, zone} from './format.js';
+import {ago, count, csv, json, moment, percent, short, zone} from './format.js';
 import {feed} from './live.js';
+import {link} from './router.js';
 
 const GLYPH = {
   ready: '○', processing: '▶', paused: '‖', scheduled: '◷', deferred: '⋯', retry: '↻', completed: '✓', active: '✓', dead_letter: '✕', failed: '!', stale: '!', stopping: '‖', disabled: '‖',
@@ -16,6 +17,8 @@ export const look = (status) => LOOK[status] || (GLYPH[status] ? status : 'cance
 export const word = (status) => String(status).replace('_', ' ');
 export const badge = (status, label = word(status)) => h(`span.badge.st-${look(status)}`, h('span.glyph', {'aria-hidden': 'true'}, glyph(status)), label);
 export const chip = (text, href) => h(href ? 'a.chip' : 'span.chip', {href}, text);
+export const to = (page, id, text = id, query) => h('a', {href: link(page, id, query), title: text === id ? null : id}, text);
+export const toJob = (id) => to('jobs', id, short(id)), toQueue = ({queue}) => to('queues', queue);
 export const icon = (name) => s('svg.icon', {'aria-hidden': 'true'}, s('use', {href: `#i-${name}`}));
 
 // ------------------------------------------------------------------ messages and actions
@@ -164,7 +167,8 @@ function field({name, label, type, options: list, placeholder, list: several}, q
 
 export function filters(fields, query, set) {
   const on = fields.filter(({name}) => query[name]?.length).length;
-  const clear = h('button.quiet', {onclick: () => set({...Object.fromEntries(fields.map(({name, type, list}) => [name, list || type === 'choices' ? [] : ''])), page: 1})}, 'Clear filters');
-  return {active: on > 0, none: (total) => state(`0 of ${count(total)} match`, clear), node: h('details.filters', {open: innerWidth >= 600 || on > 0},
-    h('summary', on ? `Filters (${on})` : 'Filters'), h('div.filter-bar', {role: 'search'}, h('div.filter-fields', fields.map((spec) => field(spec, query, set))), on > 0 && clear))};
+  // Made anew for each place: a node is in the document only once.
+  const clear = () => h('button.quiet', {onclick: () => set({...Object.fromEntries(fields.map(({name, type, list}) => [name, list || type === 'choices' ? [] : ''])), page: 1})}, 'Clear filters');
+  return {active: on > 0, none: (total) => state(`0 of ${count(total)} match`, clear()), node: h('details.filters', {open: innerWidth >= 600 || on > 0},
+    h('summary', on ? `Filters (${on})` : 'Filters'), h('div.filter-bar', {role: 'search'}, h('div.filter-fields', fields.map((spec) => field(spec, query, set))), on > 0 && clear()))};
 }

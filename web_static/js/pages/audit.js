@@ -1,10 +1,10 @@
 /* Who did what, newest first, and the API keys that there are. For admins. */
 
 import {h} from '../dom.js';
-import {count, plural} from '../format.js';
+import {plural} from '../format.js';
 import {link, one, text, time} from '../router.js';
-import {caption, listParams, table} from '../table.js';
-import {badge, exportMenu, filters, pager, panel, timeCell} from '../ui.js';
+import {list, listParams, table} from '../table.js';
+import {badge, panel} from '../ui.js';
 
 const {page, size} = listParams(['ts']);
 const PAGE = {job: 'jobs', queue: 'queues', dlq: 'queues', cron: 'scheduler'};
@@ -16,13 +16,13 @@ function target({action, target: id}) {
 }
 
 const COLUMNS = [
-  {key: 'ts', label: 'Time', cell: ({ts}) => timeCell(ts)}, {key: 'actor', label: 'Actor'}, {key: 'role', label: 'Role', at: 'l', cell: ({role}) => role || '–'}, {key: 'source', label: 'Source', at: 'l'}, {key: 'address', label: 'Address', at: 'l', cell: ({address}) => address || '–'},
+  {key: 'ts', label: 'Time', time: true}, {key: 'actor', label: 'Actor'}, {key: 'role', label: 'Role', at: 'l'}, {key: 'source', label: 'Source', at: 'l'}, {key: 'address', label: 'Address', at: 'l'},
   {key: 'action', label: 'Action', cell: ({action}) => h('code', action)}, {key: 'target', label: 'Target', cell: target},
   {key: 'ok', label: 'Result', text: ({ok, code}) => (ok ? 'ok' : code), cell: ({ok, code}) => (ok ? badge('completed', 'ok') : badge('failed', code))},
-  {key: 'change', label: 'Before → After', at: 'm', text: change, cell: (row) => change(row) || '–'}, {key: 'count', label: 'Count', num: true, at: 'm', cell: (row) => count(row.count)},
+  {key: 'change', label: 'Before → After', at: 'm', text: change, cell: (row) => change(row) || '–'}, {key: 'count', label: 'Count', num: true, at: 'm'},
   {key: 'request_id', label: 'Request', at: 'l', cell: ({request_id: id}) => (id ? h('code', id) : '–')},
 ];
-const KEYS = [{key: 'name', label: 'Name'}, {key: 'role', label: 'Role'}, {key: 'last_used_at', label: 'Last used', cell: (row) => timeCell(row.last_used_at)}, {key: 'last_address', label: 'From', cell: (row) => row.last_address || '–'}];
+const KEYS = [{key: 'name', label: 'Name'}, {key: 'role', label: 'Role'}, {key: 'last_used_at', label: 'Last used', time: true}, {key: 'last_address', label: 'From'}];
 const FIELDS = [{name: 'actor', label: 'Actor'}, {name: 'action', label: 'Action', placeholder: 'job.*'}, {name: 'target', label: 'Target'}, {name: 'ok', label: 'Result', type: 'choice', options: [['', 'All'], ['true', 'Ok'], ['false', 'Refused']]},
   {name: 'since', label: 'Since', placeholder: '-24h'}, {name: 'until', label: 'Until', placeholder: '-1h'}];
 
@@ -33,10 +33,8 @@ export default {
   summary: ({data: {audit: {data, meta}}}) => data && plural(meta.total, 'entry', 'entries'),
   sources: ({query: {page: number, size: limit, ...query}}) => ({audit: {path: '/audit', query: {...query, page: number, limit}}, keys: {path: '/auth/keys', every: 60000}}),
   view(ctx) {
-    const {query, data: {audit, keys}, admin} = ctx, found = filters(FIELDS, query, ctx.set), {data = [], meta = {}} = audit;
-    const part = {page: query.page, size: query.size, total: meta.total || 0, more: meta.truncated};
-    return [admin && found.node, panel({id: 'entries', title: 'What was done', source: audit, flush: true, empty: found.active ? null : 'No entry yet: each change, sign-in and refusal will be here.', actions: admin && data.length > 0 && exportMenu('audit', data, COLUMNS),
-      body: (rows) => (rows.length || query.page > 1 ? [table({ctx, id: 'audit', columns: COLUMNS, rows, caption: caption('Entries', part)}), pager({...part, onset: ctx.set})] : found.none(part.total))}),
+    const {data: {audit, keys}, admin} = ctx;
+    return [list({ctx, id: 'audit', title: 'What was done', source: audit, fields: FIELDS, hide: !admin, columns: COLUMNS, what: 'Entries', empty: 'No entry yet: each change, sign-in and refusal will be here.'}),
       admin && panel({id: 'keys', title: 'API keys', source: keys, flush: true, empty: 'No API key is configured.', body: (rows) => table({ctx, id: 'key-list', key: 'name', columns: KEYS, rows, caption: plural(rows.length, 'key')})})];
   },
 };

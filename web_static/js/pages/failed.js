@@ -6,9 +6,9 @@ import {spark} from '../chart.js';
 import {h, update} from '../dom.js';
 import {count, plural} from '../format.js';
 import {bulk, jobList, jobParams, jobQuery} from '../joblist.js';
-import {link, one} from '../router.js';
-import {caption, table} from '../table.js';
-import {chip, choose, code, control, exportMenu, filters, pager, panel, tabs, timeCell, word} from '../ui.js';
+import {one} from '../router.js';
+import {list} from '../table.js';
+import {chip, choose, code, control, tabs, to, word} from '../ui.js';
 
 const STATUSES = ['dead_letter', 'retry', 'failed'], SORTS = ['count', 'last', 'first', 'recent_5m'];
 const FIELDS = [{name: 'type', label: 'Type', list: true, placeholder: 'mail.*'}, {name: 'error', label: 'Error contains'}, {name: 'since', label: 'Since', placeholder: '-15m'}, {name: 'until', label: 'Until', placeholder: '-1h'}];
@@ -21,14 +21,14 @@ const jobsOf = (query) => ({...query, status: [query.status], sort: sortOf(query
 const more = (names, total) => [names.map((name) => chip(name)), total > names.length && ` +${count(total - names.length)}`];
 
 const columns = (query) => [
-  {key: 'count', label: 'Count', sort: true, cell: ({fingerprint, count: n}) => h('a', {href: link('failed', null, {...narrowed(query), status: query.status === STATUSES[0] ? '' : query.status, tab: 'all', fingerprint})}, plural(n, 'job'))},
+  {key: 'count', label: 'Count', sort: true, cell: ({fingerprint, count: n}) => to('failed', null, plural(n, 'job'), {...narrowed(query), status: query.status === STATUSES[0] ? '' : query.status, tab: 'all', fingerprint})},
   {key: 'recent_5m', label: 'Last 5 min', num: true, sort: true, cell: ({recent_5m: n}) => h('span', {class: n ? 'bad' : 'muted'}, count(n))},
   {key: 'hour', label: 'Last hour', at: 'm', cell: ({hour}) => spark(hour, 'Failures in each 5 minutes, oldest first')},
   {key: 'error', label: 'Error', cell: ({error}) => h('span.template', error || 'no error text')},
   {key: 'types', label: 'Types', at: 'l', cell: (row) => more(row.types, row.types_total)},
   {key: 'queues', label: 'Queues', at: 'm', cell: (row) => more(row.queues, row.queues_total)},
-  {key: 'first', label: 'First', sort: true, at: 'l', cell: ({first}) => timeCell(first)},
-  {key: 'last', label: 'Last', sort: true, cell: ({last}) => timeCell(last)},
+  {key: 'first', label: 'First', sort: true, at: 'l', time: true},
+  {key: 'last', label: 'Last', sort: true, time: true},
 ];
 
 /** Reads the newest job of a group when its row is opened. */
@@ -43,17 +43,15 @@ async function sample({local}, {fingerprint, sample_id: id}) {
 function opened({query, local}, {fingerprint, sample_id: id}) {
   const {error, traceback} = local.samples?.[fingerprint] || {}, filter = () => ({...narrowed(query), fingerprint});
   const act = (action, label, danger) => control(label, () => bulk({action, label, title: `${label}?`, filter: filter()}), {danger, key: fingerprint});
-  return h('div.sample', h('p', 'Sample: ', h('a', {href: link('jobs', id)}, id)), h('p.bad', error || 'Reading…'), traceback && code(traceback, {label: 'Traceback', plain: true}),
+  return h('div.sample', h('p', 'Sample: ', to('jobs', id)), h('p.bad', error || 'Reading…'), traceback && code(traceback, {label: 'Traceback', plain: true}),
     isAdmin() && h('div.actions', act('retry', 'Retry group'), act('delete', 'Delete group', true)));
 }
 
 function groups(ctx, empty) {
-  const {query, data: {groups: source}} = ctx, {data = [], meta = {}} = source, found = filters(FIELDS, query, ctx.set), cols = columns(query);
-  const part = {page: query.page, size: query.size, total: meta.total || 0, more: meta.truncated};
+  const {query, data: {groups: source}} = ctx;
   // An open row follows its group to a newer sample.
-  for (const row of data) if (ctx.local['open-groups']?.has(row.fingerprint)) sample(ctx, row);
-  return [found.node, panel({id: 'group-list', title: 'Failures by error', source, flush: true, empty: found.active ? null : empty, actions: data.length > 0 && exportMenu('failed-groups', data, cols), body: (rows) => (rows.length || query.page > 1
-    ? [table({ctx: {...ctx, query: {...query, sort: sortOf(query)}}, id: 'groups', key: 'fingerprint', columns: cols, rows, caption: caption('Groups', part), detail: (row) => opened(ctx, row), onopen: (row, on) => on && sample(ctx, row)}), pager({...part, onset: ctx.set})] : found.none(part.total))})];
+  for (const row of source.data || []) if (ctx.local['open-groups']?.has(row.fingerprint)) sample(ctx, row);
+  return list({ctx: {...ctx, query: {...query, sort: sortOf(query)}}, id: 'groups', key: 'fingerprint', title: 'Failures by error', source, fields: FIELDS, columns: columns(query), what: 'Groups', empty, detail: (row) => opened(ctx, row), onopen: (row, on) => on && sample(ctx, row)});
 }
 
 export default {

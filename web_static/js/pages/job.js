@@ -7,10 +7,10 @@ import {bytes, count, duration, plural} from '../format.js';
 import {enqueueControl, jobTime} from '../joblist.js';
 import {link} from '../router.js';
 import {table} from '../table.js';
-import {badge, code, copy, facts, panel, timeCell, word} from '../ui.js';
+import {badge, code, copy, facts, panel, timeCell, to, word} from '../ui.js';
 
 const TERMINAL = ['completed', 'dead_letter', 'canceled', 'stopped', 'failed'];
-const linked = (page, id, text = id) => id && h('a', {href: link(page, id)}, text), jobs = (ids) => ids?.map((id) => [linked('jobs', id), ' ']);
+const linked = (page, id, text) => id && to(page, id, text), jobs = (ids) => ids?.map((id) => [linked('jobs', id), ' ']);
 const ms = (n) => n != null && duration(n), at = (s) => s && timeCell(s), kept = (s) => s != null && (s < 0 ? 'for ever' : duration(s * 1000)), yes = (flag) => flag && 'yes';
 
 const step = (name, time, look, more) => h('li', {key: name, class: look ? `st-${look}` : 'ahead'}, h('b', name), time ? [timeCell(time), h('small', timeCell(time, true))] : !more && h('span', 'not yet'), more && h(time ? 'small' : 'span', more));
@@ -34,8 +34,8 @@ const details = (job) => facts([
 const family = (job) => facts([['Parents', jobs(job.depends_on)], ['Waits for', job.pending_deps?.length > 0 && jobs(job.pending_deps)], [`Children (${count(job.child_count)})`, job.child_count > 0 && jobs(job.children)], ['Graph', linked('dag', job.id, 'Open graph')]]);
 
 const ATTEMPTS = [
-  {key: 'attempt', label: 'Attempt'}, {key: 'outcome', label: 'Outcome', cell: ({outcome, counted}) => [badge(outcome === 'recovered' ? 'stale' : outcome, word(outcome)), !counted && ' not counted']}, {key: 'started_at', label: 'Started', at: 'm', cell: (row) => timeCell(row.started_at)},
-  {key: 'ended_at', label: 'Ended', cell: (row) => timeCell(row.ended_at)}, {key: 'duration_ms', label: 'Duration', num: true, cell: (row) => duration(row.duration_ms)}, {key: 'worker_id', label: 'Worker', at: 'l'}, {key: 'error', label: 'Error'},
+  {key: 'attempt', label: 'Attempt'}, {key: 'outcome', label: 'Outcome', cell: ({outcome, counted}) => [badge(outcome === 'recovered' ? 'stale' : outcome, word(outcome)), !counted && ' not counted']}, {key: 'started_at', label: 'Started', at: 'm', time: true},
+  {key: 'ended_at', label: 'Ended', time: true}, {key: 'duration_ms', label: 'Duration', num: true, cell: (row) => duration(row.duration_ms)}, {key: 'worker_id', label: 'Worker', at: 'l'}, {key: 'error', label: 'Error'},
 ];
 
 const text = (title, value, plain) => value !== undefined && panel({id: title.toLowerCase(), title: plain ? `${title} (not JSON)` : title, body: () => code(value, {label: title, plain})});

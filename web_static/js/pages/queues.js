@@ -4,14 +4,14 @@ import {queueControls} from '../actions.js';
 import {h} from '../dom.js';
 import {count, duration, plural, rate} from '../format.js';
 import {link, one, text} from '../router.js';
-import {caption, listParams, shown, table} from '../table.js';
-import {badge, chip, exportMenu, filters, pager, panel} from '../ui.js';
+import {list, listParams, shown} from '../table.js';
+import {badge, chip, to} from '../ui.js';
 
 const number = (key, label, at, cell = (queue) => h('span', {class: queue[key] ? '' : 'muted'}, count(queue[key]))) => ({key, label, num: true, sort: true, at, cell});
 const state = ({paused, pools}) => (paused ? 'paused' : pools.length ? 'active' : 'no pool');
 
 const COLUMNS = [
-  {key: 'name', label: 'Queue', sort: true, cell: ({name}) => h('a', {href: link('queues', name)}, name)},
+  {key: 'name', label: 'Queue', sort: true, cell: ({name}) => to('queues', name)},
   {key: 'state', label: 'State', sort: true, by: state, text: state, cell: ({paused, pools}) => h('span.tight', badge(paused ? 'paused' : 'active'), ' ', !pools.length && chip('no pool'))},
   number('ready', 'Ready'), number('processing', 'Processing'), number('scheduled', 'Scheduled', 'm'), number('retry', 'Retry', 'm'), number('deferred', 'Deferred', 'l'), number('completed', 'Completed', 'l'),
   number('dead_letter', 'Dead letter', null, ({name, dead_letter: n}) => (n ? h('a.bad', {href: link('queues', name, {status: 'dead_letter'})}, count(n)) : h('span.muted', '0'))),
@@ -27,10 +27,9 @@ export default {
   sources: () => ({queues: {path: '/queues'}}),
   events: ({kind}) => kind === 'job' || kind === 'queue',
   view(ctx) {
-    const {data: {queues}, query, admin} = ctx, found = filters(FIELDS, query, ctx.set), all = queues.data || [];
+    const {data: {queues}, query, admin} = ctx, all = queues.data || [];
     const rows = all.filter((queue) => queue.name.includes(query.q) && (!query.state || (query.state === 'no pool' ? !queue.pools.length : queue.paused === (query.state === 'paused'))) && (!query.pool || queue.pools.some((id) => id.includes(query.pool))));
-    const part = shown(rows, COLUMNS, query);
-    return [found.node, panel({id: 'queue-list', title: 'All queues', source: queues, flush: true, empty: 'No queue yet: one appears as soon as a job is enqueued or a worker names it.', actions: exportMenu('queues', part.rows, COLUMNS),
-      body: () => (rows.length ? [table({ctx, id: 'queues', key: 'name', columns: COLUMNS, rows: part.rows, detail: admin && ((queue) => h('div.actions', queueControls(queue))), caption: caption('Queues', part)}), pager({...part, onset: ctx.set})] : found.none(all.length))})];
+    return list({ctx, id: 'queues', key: 'name', title: 'All queues', source: queues, fields: FIELDS, columns: COLUMNS, part: shown(rows, COLUMNS, query), all: all.length, what: 'Queues', detail: admin && ((queue) => h('div.actions', queueControls(queue))),
+      empty: 'No queue yet: one appears as soon as a job is enqueued or a worker names it.'});
   },
 };

@@ -4,13 +4,12 @@ import {del, path, post} from '../api.js';
 import {outcomes} from '../chart.js';
 import {ask} from '../dialog.js';
 import {h} from '../dom.js';
-import {ago, duration, moment, plural, short, zone} from '../format.js';
+import {ago, duration, moment, plural, zone} from '../format.js';
 import {go, link, one, text} from '../router.js';
-import {caption, listParams, shown, table} from '../table.js';
-import {badge, code, control, exportMenu, facts, filters, pager, panel, timeCell, word} from '../ui.js';
+import {caption, list, listParams, shown, table} from '../table.js';
+import {badge, code, control, facts, pager, panel, timeCell, to, toJob, toQueue, word} from '../ui.js';
 
 const state = ({orphaned, enabled}) => (orphaned ? 'orphaned' : enabled ? 'active' : 'paused');
-const job = (id) => h('a', {href: link('jobs', id), title: id}, short(id));
 
 /** A moment in a zone that the browser may not know. */
 function inZone(at, name) {
@@ -23,12 +22,12 @@ function next({next_run: at, timezone}, now) {
   return h('span.run', h('b', ago(at, now)), h('small', there), there !== here && h('small', `here ${here}`));
 }
 
-const last = ({last_run: at, last_status: status, last_job: run, outcomes: all}) => (at == null && !status ? (all?.length ? 'by hand only' : 'never') : h('span.run', run ? [h('span', badge(run.status)), job(run.job_id)] : badge(status === 'error' ? 'failed' : status, word(status)), at != null && h('small', timeCell(at), status && status !== 'triggered' && run && `, ${word(status)} since`)));
+const last = ({last_run: at, last_status: status, last_job: run, outcomes: all}) => (at == null && !status ? (all?.length ? 'by hand only' : 'never') : h('span.run', run ? [h('span', badge(run.status)), toJob(run.job_id)] : badge(status === 'error' ? 'failed' : status, word(status)), at != null && h('small', timeCell(at), status && status !== 'triggered' && run && `, ${word(status)} since`)));
 
 const columns = (now) => [
-  {key: 'id', label: 'Entry', sort: true, cell: ({id, name}) => h('span.run', h('a', {href: link('scheduler', id)}, id), name !== id && h('small', name))},
+  {key: 'id', label: 'Entry', sort: true, cell: ({id, name}) => h('span.run', to('scheduler', id), name !== id && h('small', name))},
   {key: 'cron_expr', label: 'Schedule', cell: ({cron_expr: expr, description, timezone}) => h('span.run', h('code.tight', expr), h('small', description), h('small', timezone))},
-  {key: 'job_type', label: 'Job type, queue', sort: true, at: 'm', text: (entry) => entry.job_type, cell: ({job_type: type, queue}) => h('span.run', type, h('span', 'in ', h('a', {href: link('queues', queue)}, queue)))},
+  {key: 'job_type', label: 'Job type, queue', sort: true, at: 'm', text: (entry) => entry.job_type, cell: (entry) => h('span.run', entry.job_type, h('span', 'in ', toQueue(entry)))},
   {key: 'state', label: 'State, overlap', sort: true, by: state, text: state, cell: (entry) => h('span.run', h('span', badge(state(entry))), h('small', `overlap: ${entry.overlap_policy}`))},
   {key: 'next_run', label: 'Next', sort: true, cell: (entry) => next(entry, now)},
   {key: 'last_run', label: 'Last', sort: true, cell: last},
@@ -36,7 +35,7 @@ const columns = (now) => [
 ];
 const MORE = [{key: 'name', label: 'Name'}, {key: 'timezone', label: 'Time zone'}, {key: 'queue', label: 'Queue'}, {key: 'overlap_policy', label: 'Overlap'}];
 const RUNS = [
-  {key: 'job_id', label: 'Job', cell: (run) => job(run.job_id)}, {key: 'triggered_at', label: 'Time', cell: (run) => timeCell(run.triggered_at)}, {key: 'slot', label: 'Slot', cell: ({slot}) => (slot == null ? 'manual' : timeCell(slot, true))},
+  {key: 'job_id', label: 'Job', cell: (run) => toJob(run.job_id)}, {key: 'triggered_at', label: 'Time', time: true}, {key: 'slot', label: 'Slot', cell: ({slot}) => (slot == null ? 'manual' : timeCell(slot, true))},
   {key: 'outcome', label: 'Outcome', cell: ({outcome}) => badge(outcome)}, {key: 'duration_ms', label: 'Duration', num: true, cell: (run) => duration(run.duration_ms)},
 ];
 const FIELDS = [{name: 'q', label: 'Entry or job type'}, {name: 'state', label: 'State', type: 'choice', options: [['', 'All'], ['active', 'Active'], ['paused', 'Paused'], ['orphaned', 'Orphaned']]}];
@@ -98,11 +97,10 @@ export default {
   }))}),
   events: ({kind, type}, {data}) => kind === 'cron' || (kind === 'job' && data.cron.data?.some(({job_type: own}) => own === type)),
   view(ctx) {
-    const {id, query, data} = ctx, source = data.cron, all = source.data || [], cols = columns(ctx.now), found = filters(FIELDS, query, ctx.set);
+    const {id, query, data} = ctx, source = data.cron, all = source.data || [], cols = columns(ctx.now);
     if (id && data[`e:${id}`]?.error?.status === 404) return panel({id: 'gone', source: data[`e:${id}`], gone: {text: `There is no cron entry ${id}`, href: link('scheduler'), label: 'All entries'}});
     const fits = (entry) => (entry.id.includes(query.q) || entry.name.includes(query.q) || entry.job_type.includes(query.q)) && (!query.state || state(entry) === query.state);
     const part = shown(all.filter((entry) => (id ? entry.id === id : fits(entry))), cols, id ? {...query, page: 1} : query);
-    return [!id && found.node, panel({id: 'cron-list', title: id ? null : 'All entries', source, flush: true, empty: 'No schedule yet: entries come from scheduler.cron_entries in the configuration or from Server.schedule().', actions: !id && exportMenu('cron', part.rows, [...cols, ...MORE]),
-      body: () => (part.total || id ? [table({ctx, id: 'cron', columns: cols, rows: part.rows, caption: id ? 'Entry' : caption('Entries', part), detail: (entry) => opened(ctx, entry), onopen: ctx.refetch}), !id && pager({...part, onset: ctx.set})] : found.none(all.length))})];
+    return list({ctx, id: 'cron', title: id ? 'Entry' : 'All entries', source, fields: FIELDS, hide: id, columns: cols, more: MORE, part, all: all.length, what: 'Entries', empty: 'No schedule yet: entries come from scheduler.cron_entries in the configuration or from Server.schedule().', detail: (entry) => opened(ctx, entry), onopen: ctx.refetch});
   },
 };

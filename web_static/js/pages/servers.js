@@ -4,21 +4,21 @@ import {session} from '../api.js';
 import {h} from '../dom.js';
 import {count, plural} from '../format.js';
 import {link, text} from '../router.js';
-import {caption, listParams, shown, table} from '../table.js';
-import {badge, bar, chip, exportMenu, filters, pager, panel, timeCell} from '../ui.js';
+import {list, listParams, shown} from '../table.js';
+import {badge, bar, chip, to} from '../ui.js';
 
-const list = (names) => names.join(', ');
+const listed = (names) => names.join(', ');
 
 const COLUMNS = [
-  {key: 'id', label: 'Server, host · PID', text: ({id}) => id, sort: true, cell: ({id, hostname, pid}) => h('span.run', h('a', {href: link('workers', null, {server: id})}, id), h('small', `${hostname} · ${pid}`))},
+  {key: 'id', label: 'Server, host · PID', text: ({id}) => id, sort: true, cell: ({id, hostname, pid}) => h('span.run', to('workers', null, id, {server: id}), h('small', `${hostname} · ${pid}`))},
   {key: 'status', label: 'Status', sort: true, cell: ({status}) => badge(status)},
   {key: 'scheduler', label: 'Scheduler', sort: true, at: 'l', by: ({scheduler}) => +scheduler, cell: ({scheduler}) => (scheduler ? 'yes' : h('span.muted', 'no'))},
-  {key: 'pools', label: 'Pools', at: 'm', text: ({pools}) => list(pools), cell: ({id, pools}) => h('span', pools.map((pool) => chip(pool, link('workers', null, {server: id, pool}))))},
-  {key: 'types', label: 'Types', at: 'l', text: ({types}) => list(types), cell: ({types}) => h('span', types.slice(0, 2).map((type) => chip(type)), types.length > 2 && h('span.muted', {title: list(types)}, `+${types.length - 2}`))},
+  {key: 'pools', label: 'Pools', at: 'm', text: ({pools}) => listed(pools), cell: ({id, pools}) => h('span', pools.map((pool) => chip(pool, link('workers', null, {server: id, pool}))))},
+  {key: 'types', label: 'Types', at: 'l', text: ({types}) => listed(types), cell: ({types}) => h('span', types.slice(0, 2).map((type) => chip(type)), types.length > 2 && h('span.muted', {title: listed(types)}, `+${types.length - 2}`))},
   {key: 'busy', label: 'Slots', sort: true, text: ({busy, concurrency_total: slots}) => `${busy} / ${slots}`, cell: ({busy, concurrency_total: slots}) => bar(busy, slots, `${count(busy)} / ${count(slots)}`)},
   {key: 'version', label: 'Version', text: ({version}) => version, sort: true, at: 'l', cell: ({version, runtime}) => h('span.run', h('span', version, ' ', version !== session.config.version && chip('differs')), h('small', runtime))},
-  {key: 'last_heartbeat', label: 'Heartbeat', num: true, sort: true, cell: (server) => timeCell(server.last_heartbeat)},
-  {key: 'started_at', label: 'Started', num: true, sort: true, at: 'l', cell: (server) => timeCell(server.started_at)},
+  {key: 'last_heartbeat', label: 'Heartbeat', num: true, sort: true, time: true},
+  {key: 'started_at', label: 'Started', num: true, sort: true, at: 'l', time: true},
 ];
 const MORE = [{key: 'hostname', label: 'Host'}, {key: 'pid', label: 'PID'}, {key: 'runtime', label: 'Runtime'}];
 
@@ -30,9 +30,8 @@ export default {
   // Heartbeats have no event of their own; the figures come every 5 s.
   events: ({kind}) => ['server', 'job', 'stats'].includes(kind),
   view(ctx) {
-    const {query, data: {servers: source}} = ctx, all = source.data || [], found = filters([{name: 'q', label: 'Server or host'}], query, ctx.set);
+    const {query, data: {servers: source}} = ctx, all = source.data || [];
     const part = shown(all.filter(({id, hostname}) => id.includes(query.q) || hostname.includes(query.q)), COLUMNS, query);
-    return [found.node, panel({id: 'server-list', title: 'All servers', source, flush: true, empty: 'No server is running: start one with gqm run, or start a Server in your program.', actions: exportMenu('servers', part.rows, [...COLUMNS, ...MORE]),
-      body: () => (part.total ? [table({ctx, id: 'servers', columns: COLUMNS, rows: part.rows, caption: caption('Servers', part)}), pager({...part, onset: ctx.set})] : found.none(all.length))})];
+    return list({ctx, id: 'servers', title: 'All servers', source, fields: [{name: 'q', label: 'Server or host'}], columns: COLUMNS, more: MORE, part, all: all.length, what: 'Servers', empty: 'No server is running: start one with gqm run, or start a Server in your program.'});
   },
 };

@@ -5,27 +5,28 @@ import {path} from '../api.js';
 import {h} from '../dom.js';
 import {count, duration, plural} from '../format.js';
 import {link, one, text} from '../router.js';
-import {caption, listParams, shown, table} from '../table.js';
-import {badge, bar, chip, control, copy, exportMenu, filters, pager, panel, timeCell} from '../ui.js';
+import {list, listParams, shown, table} from '../table.js';
+import {badge, bar, chip, control, copy, panel, to, toQueue} from '../ui.js';
 
 const COLUMNS = [
-  {key: 'pool', label: 'Pool, server', sort: true, text: ({pool}) => pool, cell: ({id, pool, server_id: server}) => h('span.run', h('a', {href: link('workers', id)}, pool), h('small', server ? h('a', {href: link('servers', null, {q: server})}, server) : 'no server known'))},
+  {key: 'pool', label: 'Pool, server', sort: true, text: ({pool}) => pool, cell: ({id, pool, server_id: server}) => h('span.run', to('workers', id, pool), h('small', server ? to('servers', null, server, {q: server}) : 'no server known'))},
   {key: 'status', label: 'Status', sort: true, cell: ({status}) => badge(status)},
   {key: 'active_jobs', label: 'Slots', sort: true, text: (row) => `${row.active_jobs} / ${row.concurrency}`, cell: ({active_jobs: n, concurrency: slots, isolation}) => h('span.run', bar(n, slots, `${count(n)} / ${count(slots)}`), isolation && h('small', isolation === 'process' ? 'in processes' : 'in threads'))},
-  {key: 'ahead', label: 'Ahead', num: true, sort: true, at: 'l', cell: ({ahead}) => count(ahead)},
+  {key: 'ahead', label: 'Ahead', num: true, sort: true, at: 'l'},
   {key: 'queues', label: 'Queues', text: ({queues}) => queues.join(', '), cell: ({queues}) => h('span', queues.map((name) => chip(name, link('queues', name))))},
   {key: 'longest', label: 'Longest job', sort: true, at: 'm', by: ({longest}) => longest?.elapsed_ms, text: ({longest}) => longest?.id,
     cell: ({longest: job}) => (job ? h('span.tight', h('a', {href: link('jobs', job.id), title: `${job.type} ${job.id}`}, duration(job.elapsed_ms)), job.over_deadline && [' ', badge('failed', 'over its deadline')]) : '–')},
   {key: 'abandoned', label: 'Abandoned', num: true, sort: true, at: 'l', cell: ({abandoned: n}) => h('span', {class: n ? 'bad' : 'muted'}, count(n))},
-  {key: 'last_heartbeat', label: 'Heartbeat', num: true, sort: true, cell: (row) => timeCell(row.last_heartbeat)},
-  {key: 'started_at', label: 'Started', num: true, sort: true, at: 'l', cell: (row) => timeCell(row.started_at)},
+  {key: 'last_heartbeat', label: 'Heartbeat', num: true, sort: true, time: true},
+  {key: 'started_at', label: 'Started', num: true, sort: true, at: 'l', time: true},
 ];
+const MORE = [{key: 'server_id', label: 'Server'}, {key: 'isolation', label: 'Isolation'}];
 const FIELDS = [{name: 'pool', label: 'Pool'}, {name: 'server', label: 'Server'}, {name: 'status', label: 'Status', type: 'choice', options: [['', 'All'], ['active', 'Active'], ['stopping', 'Stopping'], ['stale', 'Stale']]}];
 
 /** The start is told in whole seconds, so the allowance is no more exact. */
 const allowed = (ms, most) => (most > 0 ? bar(ms, most, `${duration(ms)} of ${duration(most)}`) : duration(ms));
 const jobColumns = (admin) => [
-  {key: 'id', label: 'Active job', cell: ({id}) => h('span', h('a', {href: link('jobs', id)}, id), copy(id))}, {key: 'type', label: 'Type'}, {key: 'queue', label: 'Queue', cell: ({queue}) => h('a', {href: link('queues', queue)}, queue)},
+  {key: 'id', label: 'Active job', cell: ({id}) => h('span', to('jobs', id), copy(id))}, {key: 'type', label: 'Type'}, {key: 'queue', label: 'Queue', cell: toQueue},
   {key: 'elapsed_ms', label: 'Elapsed of its time', cell: ({elapsed_ms: ms, started_at: from, processing_deadline: to}) => allowed(ms, Math.floor(to - from) * 1000)},
   ...(admin ? [{key: 'act', label: 'Cancel', hidden: true, cell: ({id}) => control('Cancel', () => cancelJob(id), {small: true, key: id, name: `Cancel ${id}`})}] : []),
 ];
@@ -49,10 +50,9 @@ export default {
   // Heartbeats have no event of their own; the figures come every 5 s.
   events: ({kind}) => ['server', 'job', 'stats'].includes(kind),
   view(ctx) {
-    const {id, query, data} = ctx, source = data.workers, all = source.data || [], found = filters(FIELDS, query, ctx.set);
+    const {id, query, data} = ctx, source = data.workers, all = source.data || [];
     if (id && data[`w:${id}`]?.error?.status === 404) return panel({id: 'gone', source: data[`w:${id}`], gone: {text: `Worker ${id} is not there any more`, href: link('workers'), label: 'All workers'}});
     const part = shown(all.filter((row) => (id ? row.id === id : row.pool.includes(query.pool) && (row.server_id || '').includes(query.server) && (!query.status || row.status === query.status))), COLUMNS, query);
-    return [!id && found.node, panel({id: 'worker-list', title: id ? null : 'All workers', source, flush: true, empty: 'No worker is running: each server has one for each of its pools.', actions: !id && exportMenu('workers', part.rows, [...COLUMNS, {key: 'server_id', label: 'Server'}, {key: 'isolation', label: 'Isolation'}]),
-      body: () => (part.total || id ? [table({ctx, id: 'workers', columns: COLUMNS, rows: part.rows, caption: id ? 'Worker' : caption('Workers', part), detail: (row) => jobs(ctx, row), onopen: ctx.refetch}), pager({...part, onset: ctx.set})] : found.none(all.length))})];
+    return list({ctx, id: 'workers', title: id ? 'Worker' : 'All workers', source, fields: FIELDS, hide: id, columns: COLUMNS, more: MORE, part, all: all.length, what: 'Workers', empty: 'No worker is running: each server has one for each of its pools.', detail: (row) => jobs(ctx, row), onopen: ctx.refetch});
   },
 };
