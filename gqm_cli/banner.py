@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from gqm import __version__
 from gqm.config import format_duration
 from gqm.cron import NeverFires, parse
+from gqm_cli.api_address import binds_everywhere, configured_url
 from gqm_cli.output import YELLOW, note, printable, styled
 from gqm_cli.startup import (
     config_warnings,
@@ -87,8 +88,15 @@ def _api(config: Config) -> str:
     monitoring = config.monitoring
     if not monitoring.api.enabled:
         return "off"
-    dashboard = f"  dashboard {monitoring.dashboard.path_prefix}/" if monitoring.dashboard.enabled else ""
-    return f"{monitoring.api.addr}{dashboard}"
+    parts = [configured_url(config)]
+    if binds_everywhere(config):
+        parts.append("on all addresses")
+    if monitoring.dashboard.enabled:
+        parts.append(f"dashboard {monitoring.dashboard.path_prefix}/")
+    if not monitoring.anonymous:
+        users = len(monitoring.auth.users) if monitoring.auth.enabled else 0
+        parts.append(f"users {users}, keys {len(monitoring.api.api_keys)}")
+    return "  ".join(parts)
 
 
 def _line(label: str, text: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from gqm_cli.api_address import configured_url
 from gqm_cli.doctor.checks import Check, fail, ok, skip, warn
 
 if TYPE_CHECKING:
@@ -52,13 +53,7 @@ def api_url(config: Config | None, given: str | None) -> str:
         scheme, separator, rest = given.rstrip("/").partition("://")
         host, slash, path = rest.partition("/")
         return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
-    if config is None or not config.monitoring.api.enabled:
-        return ""
-    from gqm.config import split_host_port
-
-    host, port = split_host_port(config.monitoring.api.addr) or ("", 8080)
-    host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)
-    return f"http://{f'[{host}]' if ':' in host and not host.startswith('[') else host}:{port}"
+    return "" if config is None else configured_url(config)
 
 
 def check_api(config: Config | None, given: str | None) -> Iterator[Check]:

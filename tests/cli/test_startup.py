@@ -77,7 +77,12 @@ def test_a_redis_without_a_password_has_its_own_banner() -> None:
 def test_the_banner_says_where_the_api_listens() -> None:
     assert "api        off" in lines(parse_config("", env={}))
     text = "monitoring: {api: {addr: '127.0.0.1:81'}, dashboard: {enabled: true, path_prefix: /panel}}"
-    assert "api        127.0.0.1:81  dashboard /panel/" in lines(parse_config(text, env={}))
+    assert "api        http://127.0.0.1:81  dashboard /panel/" in lines(parse_config(text, env={}))
+    key = "{name: ci, role: viewer, key_hash: 'sha256:%s'}" % ("0" * 64)
+    text = f"monitoring: {{api: {{enabled: true, addr: ':81', api_keys: [{key}]}}}}"
+    assert "api        http://127.0.0.1:81  on all addresses  users 0, keys 1" in lines(
+        parse_config(text, env={})
+    )
 
 
 @pytest.mark.parametrize(
