@@ -62,6 +62,7 @@ def test_rows_as_csv_have_raw_numbers() -> None:
     )
 
 
+@pytest.mark.security(13)
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
 def test_no_cell_is_a_formula_and_no_cell_has_a_control_code(start: str) -> None:
     made = to_csv(COLUMNS, [row(f"{start}1\x1b]0;x\x07\n")])
