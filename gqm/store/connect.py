@@ -262,7 +262,7 @@ def _injected(keys: Keys, client: object) -> Link:
 _REFUSAL = re.compile(r"\b(LOADING|READONLY|BUSY|MISCONF|OOM|MASTERDOWN|CLUSTERDOWN|NOREPLICAS|TRYAGAIN)\b")
 _WRONG_TYPE = re.compile(r"WRONGTYPE_KEY (\S+)")
 _OTHER_SLOT = re.compile(r"CROSSSLOT|same slot|non local key")
-_IN_SCRIPT = re.compile(r"\s+script: \w+, on @user_script:\d+\.?$")
+_IN_SCRIPT = re.compile(r"\s+script:( \w+,)? on @user_script:\d+\.?$")
 _PASSING = (
     exceptions.BusyLoadingError,
     exceptions.ClusterDownError,

