@@ -24,6 +24,7 @@ NOTHING = {
     **dict.fromkeys(("api_url", "api_key", "api_key_file", "context", "interval", "tab", "theme")),
     "read_only": False,
     "tui_config": None,
+    "state_file": None,
 }
 
 
@@ -53,6 +54,7 @@ def test_every_option_is_handed_on(gqm: Gqm) -> None:
         "theme": "t",
         "read_only": "True",
         "tui_config": str(gqm.folder / "x.toml"),
+        "state_file": None,
     }
 
 
