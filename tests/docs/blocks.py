@@ -11,6 +11,7 @@ import asyncio
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -96,19 +97,22 @@ class Player:
     async def _run(self, server: gqm.Server) -> Summary:
         await server.start(serve_api=False)
         try:
-            await asyncio.to_thread(eventually, self._idle, timeout=DEADLINE_S, message="all jobs ended")
+            assert server.engine is not None
+            read = [record["queues"] for _, record in server.engine.pool_records()]
+            queues = sorted({name for names in read for name in str(names).split(",")})
+            idle = partial(self._idle, queues)
+            await asyncio.to_thread(eventually, idle, timeout=DEADLINE_S, message="all jobs ended")
         finally:
             summary = await server.stop()
         return summary
 
-    def _idle(self) -> bool:
+    def _idle(self, queues: list[str]) -> bool:
         prefix = self._config.prefix
         soon = float(self._redis.time()[0]) + SOON_S
         if self._redis.zcount(f"{prefix}scheduled", "-inf", soon):
             return False
-        queues = self._redis.smembers(f"{prefix}queues")
         # Twice: a child may go into a queue that was looked at before its parent ended.
-        return not any(self._holds(f"{prefix}queue:{queue.decode()}") for queue in [*queues, *queues])
+        return not any(self._holds(f"{prefix}queue:{queue}") for queue in [*queues, *queues])
 
     def _holds(self, queue: str) -> bool:
         return bool(self._redis.llen(f"{queue}:ready") or self._redis.zcard(f"{queue}:processing"))
