@@ -293,7 +293,7 @@ def due_ms(when: datetime | float) -> int:
 
 def delay_ms(delay: float | timedelta) -> int:
     """Return a delay as milliseconds, rounded up. Raises `InvalidJob` if it is none."""
-    return max(0, _ceil_ms(duration_s(delay, "delay")))
+    return _ceil_ms(max(0, duration_s(delay, "delay")))
 
 
 def _is_number(value: object) -> TypeGuard[int | float]:
