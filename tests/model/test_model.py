@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-import pytest
+import hypothesis
 import redis
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -315,11 +315,11 @@ class Operations(RuleBasedStateMachine):
         self.model.ready[queue] = actual
 
 
-def run(socket: str, runs: int) -> None:
-    """Check a number of random runs."""
+def run(socket: str, runs: int, *, seed: int | None = None) -> None:
+    """Check a number of random runs, the same ones for the same seed."""
     machine = type("Operations", (Operations,), {"socket": socket})
     run_state_machine_as_test(
-        machine,
+        machine if seed is None else hypothesis.seed(seed)(machine),
         settings=settings(
             max_examples=runs, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
         ),
@@ -329,8 +329,3 @@ def run(socket: str, runs: int) -> None:
 def test_key_space_equals_the_model(start_server: ServerFactory) -> None:
     # On a server of its own: looking for keys takes time with all that a shared one holds.
     run(start_server().socket, RUNS)
-
-
-@pytest.mark.slow
-def test_key_space_equals_the_model_over_2000_runs(start_server: ServerFactory) -> None:
-    run(start_server().socket, 2000)
