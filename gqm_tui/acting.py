@@ -53,11 +53,10 @@ class Acting:
 
     async def run(self, plan: Plan) -> Result:
         """Carry out a plan with one call, tell how it went, and fetch anew."""
-        context = self._app.context_name
-        result = await run_one(self._app.client, plan, self._clock)
-        entry = self.log.note(
-            plan, result, at=self._clock.wall(), context=context, origin=self._app.client.origin
-        )
+        # Another server may be on the screen when the answer comes.
+        context, client = self._app.context_name, self._app.client
+        result = await run_one(client, plan, self._clock)
+        entry = self.log.note(plan, result, at=self._clock.wall(), context=context, origin=client.origin)
         hint = " · u undoes it" if entry.undoable else ""
         self.tell(result.text + hint, "information" if result.ok else "error")
         self._done()
@@ -69,11 +68,11 @@ class Acting:
 
     async def run_many(self, plan: Plan, as_of: float | None, stop: asyncio.Event) -> AsyncIterator[Progress]:
         """Carry out a plan for many jobs, and tell how far it is."""
-        context = self._app.context_name
-        async for progress in run_bulk(self._app.client, plan, as_of, stop):
+        context, client = self._app.context_name, self._app.client
+        async for progress in run_bulk(client, plan, as_of, stop):
             if progress.ended:
                 self.log.note_bulk(
-                    plan, progress, at=self._clock.wall(), context=context, origin=self._app.client.origin
+                    plan, progress, at=self._clock.wall(), context=context, origin=client.origin
                 )
                 self._done()
             yield progress

@@ -62,6 +62,8 @@ class Settings:
     """Keys whose values are hidden, in any case and as a part of a longer key."""
     views: tuple[SavedView, ...] = ()
     themes: tuple[Theme, ...] = ()
+    read_only: bool = False
+    """Nothing is changed anywhere in this run, also not at an address that is typed later."""
     source: str = "tui.toml"
     """Where the file is, for messages about it."""
 
@@ -129,6 +131,7 @@ def load(options: RunOptions, state: State | None = None, env: Mapping[str, str]
         redact=file.redact,
         views=file.views,
         themes=themes,
+        read_only=bool(options.read_only),
         source=str(path),
     )
 

@@ -32,6 +32,17 @@ class KeySource:
     def __bool__(self) -> bool:
         return bool(self.given or self.command or self.variable or self.file)
 
+    @property
+    def words(self) -> str:
+        """Where the key comes from, without the key."""
+        if self.given:
+            return "a given key"
+        if self.command:
+            return f"key from {safe(self.command[0])}"
+        if self.variable:
+            return f"key in ${safe(self.variable)}"
+        return f"key in {safe(str(self.file))}" if self.file else "no key"
+
 
 def read_key(source: KeySource, env: Mapping[str, str] | None = None) -> str | None:
     """Return the key, or None when the source names none. A command may take up to 10 s: call it in a thread.

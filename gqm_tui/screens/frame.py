@@ -43,6 +43,7 @@ class FrameScreen(Screen[None]):
         super().__init__()
         self.bar = TopBar(id="bar")
         self.keys = KeyBar()
+        self._retired = False
 
     @abstractmethod
     def body(self) -> Iterable[Widget]:
@@ -75,8 +76,16 @@ class FrameScreen(Screen[None]):
         """Show the tabs as they stand."""
         self.gqm.paint_frame(self)
 
+    def retire(self) -> None:
+        """Ask for nothing any more, also not on the way out: another server is looked at from now on."""
+        self._retired = True
+        if self.pane is not None:
+            self.pane.stop()
+
     def on_screen_resume(self) -> None:
         """Come into sight: the pane polls and has the focus."""
+        if self._retired:
+            return
         self.gqm.paint_frame(self)
         pane = self.pane
         if pane is not None:
