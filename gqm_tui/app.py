@@ -11,12 +11,13 @@ from textual.binding import Binding, BindingType
 from gqm_tui import keymap, themes
 from gqm_tui.acting import Acting
 from gqm_tui.attention import Attention
+from gqm_tui.choices import Choices
 from gqm_tui.contexts import Contexts
 from gqm_tui.core import fmt
 from gqm_tui.core.actions import Plan
 from gqm_tui.core.client import ApiClient, path
 from gqm_tui.core.clock import Clock
-from gqm_tui.core.config import INTERVALS, ContextConfig, Settings
+from gqm_tui.core.config import ContextConfig, Settings
 from gqm_tui.core.errors import ApiError, Kind
 from gqm_tui.core.model import Me, Stats
 from gqm_tui.core.poll import PartSpec, Poller
@@ -28,6 +29,7 @@ from gqm_tui.core.table import Sort
 from gqm_tui.dialogs import Dialogs
 from gqm_tui.messages import RoleChanged, Ticked
 from gqm_tui.outside import Outside
+from gqm_tui.palette import Palette
 from gqm_tui.screens.doors import Doors
 from gqm_tui.screens.frame import TABS, FrameScreen, PaneScreen
 from gqm_tui.screens.main import MainScreen, PaneMaker
@@ -41,7 +43,7 @@ TINY_BELOW = 66  # columns; the seven tabs with their short names need that many
 Connect = Callable[[ContextConfig], ApiClient]
 
 
-class GqmApp(Dialogs, App[int], inherit_bindings=False):
+class GqmApp(Choices, Dialogs, App[int], inherit_bindings=False):
     """`gqm tui`: everything an operator does, over the REST API alone."""
 
     CSS_PATH = "styles/app.tcss"
@@ -73,6 +75,7 @@ class GqmApp(Dialogs, App[int], inherit_bindings=False):
         self.attention = Attention(self)
         self.outside = Outside(self)
         self.contexts = Contexts(self)
+        self.palette = Palette(self)
         self._connect = connect
         self._pane_makers = panes
         context = settings.context
@@ -350,16 +353,6 @@ class GqmApp(Dialogs, App[int], inherit_bindings=False):
         if self.visible_pane is not None:
             self.visible_pane.wake()
 
-    def action_interval(self, step: int) -> None:
-        """Take the next longer or shorter interval."""
-        nearest = min(range(len(INTERVALS)), key=lambda index: abs(INTERVALS[index] - self.interval))
-        self.interval = INTERVALS[min(len(INTERVALS) - 1, max(0, nearest + step))]
-        self.remember(interval=self.interval)
-        if self.visible_pane is not None:
-            self.visible_pane.set_interval_s(self.interval)
-        if self.visible_frame is not None:
-            self.paint_frame(self.visible_frame)
-
     def action_freeze(self) -> None:
         """Hold the picture while the polling goes on; once more shows what is new."""
         self.frozen = not self.frozen
@@ -367,11 +360,6 @@ class GqmApp(Dialogs, App[int], inherit_bindings=False):
             self.visible_pane.paint()
         if self.visible_frame is not None:
             self.paint_frame(self.visible_frame)
-
-    def action_toggle_theme(self) -> None:
-        """Change between dark and light."""
-        self.theme = themes.LIGHT.name if self.current_theme.dark else themes.DARK.name
-        self.remember(theme=self.theme)
 
     def action_next_region(self) -> None:
         """Move the focus to the next part of the screen that can have it."""

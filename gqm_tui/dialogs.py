@@ -18,3 +18,7 @@ class Dialogs:
         if frame is not None:
             title = "gqm" if frame.pane is None else frame.pane.crumb
             app.push_screen(HelpScreen(title, help_lines(frame)))
+
+    def action_palette(self) -> None:
+        """Find anything that can be done here."""
+        cast("GqmApp", self).palette.open()

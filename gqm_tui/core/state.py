@@ -27,6 +27,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """By table: the column it is sorted by, and whether the largest comes first."""
     columns: dict[str, tuple[str, ...]] = {}
     """By table: the columns that are shown, in their order."""
+    palette: tuple[str, ...] = ()
+    """What was last taken in the palette, newest first."""
 
 
 def state_path(env: Mapping[str, str] | None = None) -> Path:

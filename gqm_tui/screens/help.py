@@ -27,7 +27,7 @@ _WIDTH = 44
 _KEYS = 10
 _EVERYWHERE = ("list", "table", "app")
 """The places that many screens share; their keys come after those of the place itself."""
-_HEADINGS = {"list": "Rows", "table": "Moving", "app": "Everywhere"}
+HEADINGS = {"list": "Rows", "table": "Moving", "app": "Everywhere"}
 _WRITTEN = {
     "at": "@",
     "colon": ":",
@@ -152,7 +152,7 @@ class HelpScreen(ModalScreen[None]):
         table.add_column(ratio=1)
         heading = ""
         for line in lines:
-            here = _HEADINGS.get(line.scope, fit(self._title, _KEYS))
+            here = HEADINGS.get(line.scope, fit(self._title, _KEYS))
             if here != heading:
                 if heading:
                     table.add_row("", "")

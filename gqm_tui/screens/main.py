@@ -38,6 +38,11 @@ class MainScreen(FrameScreen):
         """The pane of the current tab."""
         return self._made(self._current)
 
+    @property
+    def panes(self) -> Iterable[Pane]:
+        """The panes that were looked at so far."""
+        return tuple(self._panes.values())
+
     async def switch(self, name: str) -> None:
         """Show another tab: the old pane stops, the new one starts and has the focus."""
         if name != self._current:

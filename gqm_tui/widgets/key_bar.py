@@ -99,6 +99,7 @@ def _place(key_id: str) -> tuple[int, int]:
         "list.filter": 20,
         "list.sort": 21,
         "app.freeze": 30,
+        "app.palette": 31,
         "app.help": 99,
     }
     names = list(BY_ID)

@@ -89,10 +89,18 @@ class Scene:
     context: Mapping[str, Any] = field(default_factory=dict)
     act: Act | None = None
     no_color: bool = False
+    state: State | None = None
 
     def world(self) -> World:
         """Make the app of this picture."""
-        return world(self.routes, tab=self.tab, role=self.role, settings=self.settings, context=self.context)
+        return world(
+            self.routes,
+            tab=self.tab,
+            role=self.role,
+            settings=self.settings,
+            context=self.context,
+            state=self.state,
+        )
 
     async def play(self, made: World, pilot: Pilot[Any]) -> None:
         """Bring the app to the moment of the picture."""

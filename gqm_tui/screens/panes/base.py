@@ -71,6 +71,10 @@ class Pane(Vertical):
         """What the footer shows at this moment."""
         return self.footer()
 
+    def subject(self, key: keymap.Key) -> tuple[str, str]:
+        """What a key would act upon now: its identity, and how it is named; empty where it is the place."""
+        return "", ""
+
     # The frame.
 
     @property

@@ -17,7 +17,7 @@ from gqm_tui.core import fmt, query
 from gqm_tui.core.fields import FIELDS, TableFields
 from gqm_tui.core.store import PaneState
 from gqm_tui.core.table import CellText, Column, Row, Sort, Tone, ordered
-from gqm_tui.core.text import fit
+from gqm_tui.core.text import fit, fit_middle
 from gqm_tui.screens.panes import taking
 from gqm_tui.screens.panes.base import Pane, reason
 from gqm_tui.widgets.filter_bar import FilterBar
@@ -26,6 +26,7 @@ from gqm_tui.widgets.live_table import LiveTable
 from gqm_tui.widgets.state_view import SPINNER, StateView
 
 PAGE = 100
+SUBJECT_CELLS = 24
 _BLOCKING = frozenset(
     {
         PaneState.LOADING,
@@ -161,6 +162,17 @@ class TablePane(Pane):
     def focus_main(self) -> None:
         """Give the table the focus."""
         self.table.focus()
+
+    def subject(self, key: keymap.Key) -> tuple[str, str]:
+        """The marks, or else the row under the cursor."""
+        if not key.mutates and key.id != "table.open":
+            return "", ""
+        if key.mutates and self.all_matching:
+            return "all", "all matching"
+        if key.mutates and self.marks:
+            return " ".join(sorted(self.marks)), f"{len(self.marks):,} marked"
+        row = self.current
+        return ("", "") if row is None else (row.key, fit_middle(row.key, SUBJECT_CELLS))
 
     @property
     def current(self) -> Row | None:

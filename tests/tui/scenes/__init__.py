@@ -1,7 +1,19 @@
 """The pictures to take, by area; each module has a `SCENES` by name, and every one of them is compared."""
 
 from tests.support.tui_app import Scene
-from tests.tui.scenes import confirm, dag, dialogs, failed, job, jobs, machinery, overview, queues, signing
+from tests.tui.scenes import (
+    confirm,
+    dag,
+    dialogs,
+    failed,
+    job,
+    jobs,
+    machinery,
+    overview,
+    palette,
+    queues,
+    signing,
+)
 
 ALL: dict[str, Scene] = {
     **confirm.SCENES,
@@ -13,5 +25,6 @@ ALL: dict[str, Scene] = {
     **failed.SCENES,
     **dag.SCENES,
     **signing.SCENES,
+    **palette.SCENES,
     **dialogs.SCENES,
 }
