@@ -30,14 +30,19 @@ __all__ = ["main"]
 
 
 class Ready(gqm.Server):
-    """A server that leaves its id in a file once it runs."""
+    """A server that leaves its id in a file once it runs, and may die at a point from then on."""
 
     folder: Path
+    kill_at: str
 
     async def start(self, *, serve_api: bool = True) -> Engine:
         engine = await super().start(serve_api=serve_api)
-        asyncio.get_running_loop().call_soon(_put, self.folder / f"{os.getpid()}.ready", engine.server_id)
+        asyncio.get_running_loop().call_soon(self._ready, engine.server_id)
         return engine
+
+    def _ready(self, server_id: str) -> None:
+        _put(self.folder / f"{os.getpid()}.ready", server_id)
+        points.arm(self.kill_at, self.folder)
 
 
 def worker(folder: Path, options: dict[str, Any]) -> None:
@@ -45,9 +50,9 @@ def worker(folder: Path, options: dict[str, Any]) -> None:
     effects = mix.Effects(Path(options.pop("effects")))
     pool = {"concurrency": 16, "queues": [mix.QUEUE], "retry": {"backoff_base": 0}, **options.pop("pool", {})}
     entries = options.pop("entries", [])
-    more = options.pop("handlers", "")
-    server = Ready(options.pop("address"), **options)
-    server.folder = folder
+    more, kill_at = options.pop("handlers", ""), options.pop("kill_at", "")
+    server = Ready(options.pop("address"), **options.pop("connection", {}), **options)
+    server.folder, server.kill_at = folder, kill_at
     mix.handlers(server, effects)
     if more:
         importlib.import_module(more).handlers(server, effects)
@@ -66,17 +71,22 @@ def producer(folder: Path, options: dict[str, Any]) -> None:
         stopped = True
 
     signal.signal(signal.SIGTERM, stop)
+    points.arm(options.get("kill_at", ""), folder)
     count, rate = options["count"], options["rate"]
     acks = mix.Acks(Path(options["acks"]))
     begun = time.monotonic()
-    with gqm.Client(options["address"], prefix=options["prefix"]) as client:
-        work = mix.pieces(options["name"], options["seed"], delays_s=tuple(options["delays_s"]))
+    connection = options.get("connection", {})
+    with gqm.Client(options["address"], prefix=options["prefix"], **connection) as client:
+        limits = {name: tuple(options[name]) for name in ("delays_s", "takes_ms") if name in options}
+        work = mix.pieces(options["name"], options["seed"], **limits)
         for number, piece in enumerate(work):
             if stopped or number == count:
                 break
             if rate:
                 time.sleep(max(0.0, begun + number / rate - time.monotonic()))
             mix.enqueue(client, acks, piece)
+            if options.get("bulk"):
+                mix.enqueue_bulk(client, acks, f"{options['name']}-{number}-bulk", options["bulk"])
 
 
 ROLES = {"worker": worker, "producer": producer}
@@ -113,7 +123,6 @@ def _become(folder: Path, role: str, options: dict[str, Any]) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     code = 1
     try:
-        points.arm(options.pop("kill_at", ""), folder)
         ROLES[role](folder, options)
         code = 0
     except Exception:

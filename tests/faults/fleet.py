@@ -82,9 +82,11 @@ class Fleet:
     ``acks`` and ``effects`` are the files that producers and handlers write, for the ledger.
     """
 
-    def __init__(self, address: str, prefix: str) -> None:
+    def __init__(self, address: str | None, prefix: str, **connection: Any) -> None:
+        """``connection`` are more options of `gqm.Client`, such as ``sentinels``."""
         self.address = address
         self.prefix = prefix
+        self._connection = connection
         self.folder = short_folder()
         self.acks = self.folder / "acks"
         self.effects = self.folder / "effects"
@@ -126,17 +128,21 @@ class Fleet:
         *,
         rate: float = 0,
         seed: int = 1,
-        delays_s: tuple[float, float] = (1.0, 5.0),
         **options: Any,
     ) -> Member:
-        """Start a producer: ``count`` pieces of the mix, ``rate`` a second, until SIGTERM at the latest."""
+        """Start a producer: ``count`` pieces of the mix, ``rate`` a second, until SIGTERM at the latest.
+
+        ``delays_s`` and ``takes_ms`` are the least and the most of delayed jobs and of handlers; ``bulk``
+        adds a batch of so many plain jobs to each piece.
+        """
         words: dict[str, Any] = {"address": self.address, "prefix": self.prefix, "acks": str(self.acks)}
-        words |= {"name": name, "count": count, "rate": rate, "seed": seed, "delays_s": delays_s}
+        words |= {"name": name, "count": count, "rate": rate, "seed": seed}
         return self._start("producer", {**words, **options})
 
     def _start(self, role: str, options: dict[str, Any]) -> Member:
         assert self._crew.stdin is not None
         assert self._crew.stdout is not None
+        options["connection"] = self._connection
         self._crew.stdin.write(json.dumps({"role": role, "options": options}) + "\n")
         self._crew.stdin.flush()
         pid = self._crew.stdout.readline()

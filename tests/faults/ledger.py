@@ -66,6 +66,8 @@ class Ledger:
         self.faults = 0
         self.bound = 0
         """Jobs that were in flight at the faults so far."""
+        self.burned = 0
+        """Retries beyond those that scripts demand, as `check` found them."""
         self._ended: dict[str, set[bytes]] = {name: set() for name in TERMINAL}
 
     def close(self) -> None:
@@ -151,10 +153,13 @@ class Ledger:
             job_id for job_id, signs in asked.items() if ("+" in signs or "=" in signs) and job_id not in jobs
         ]
         excused = [job_id for job_id in lost if _within(asked[job_id].get("+", []), may_lose)]
-        assert jobs.keys() <= asked.keys(), f"I1: nobody asked for {sorted(jobs.keys() - asked.keys())[:10]}"
+        unasked = [job_id for job_id in jobs.keys() - asked.keys() if not jobs[job_id]["cron_id"]]
+        assert not unasked, f"I1: nobody asked for {sorted(unasked)[:10]}"
         for job_id, job in jobs.items():
             self._check_job(job_id, job, runs.get(job_id, Run()))
-            assert len(asked[job_id].get("+", [])) <= 1 or excused, f"I7: {job_id} was accepted twice"
+            accepted = asked.get(job_id, {}).get("+", [])
+            assert len(accepted) <= 1 or may_lose, f"I7: {job_id} was accepted twice"
+        self.burned = sum(_burned(job_id, job) for job_id, job in jobs.items())
         self._check_family(jobs, runs)
         self.space.assert_sound()
         census = examine(self.store, settle_s=0)
@@ -167,8 +172,27 @@ class Ledger:
             note = f"{note}; {len(excused)} lost of the last second before Redis died".removeprefix("; ")
         return Counts(row, self.faults, len(asked), len(lost) - len(excused), extra, self.bound, note)
 
+    def latencies_s(self) -> list[float]:
+        """Return how long plain jobs waited from their producer's call to their start, sorted."""
+        runs = self.runs()
+        return sorted(
+            min(runs[job_id].starts) - signs["?"][0]
+            for job_id, signs in self.asked().items()
+            if mix.kind_of(job_id) == "plain" and runs[job_id].starts
+        )
+
+    def starts_after(self, jobs: list[str], since_s: float) -> dict[str, float]:
+        """Return how long after a time jobs started; those that did not are left out."""
+        runs = self.runs()
+        later = {job_id: [at for at in runs[job_id].starts if at > since_s] for job_id in jobs}
+        return {job_id: min(starts) - since_s for job_id, starts in later.items() if starts}
+
+    def held_by(self, server_id: str) -> list[str]:
+        """Return the jobs that a server holds."""
+        return [job_id.decode() for job_id in self.raw.hkeys(self.keys.claims(server_id))]
+
     def _read(self) -> dict[str, dict[str, str]]:
-        names = ("status", "result", "attempt", "scheduled_at", "error")
+        names = ("status", "result", "attempt", "scheduled_at", "retry_count", "error", "cron_id")
         ids = [
             key.decode().removeprefix(self.keys.job(""))
             for key in self.raw.scan_iter(self.keys.job("*"), count=1000)
@@ -229,6 +253,10 @@ class Ledger:
         strange = [slot for slot in fired if slots.start <= slot < slots.stop and slot not in slots]
         assert not strange, f"I6: no slots of {entry}: {strange}"
         return len(fired)
+
+
+def _burned(job_id: str, job: dict[str, str]) -> int:
+    return max(0, int(job["retry_count"] or 0) - (mix.KINDS[mix.kind_of(job_id)].runs - 1))
 
 
 def _within(times: list[float], spans: tuple[tuple[float, float], ...]) -> bool:

@@ -41,14 +41,17 @@ KINDS = {
     "delayed": Kind(gqm.Status.COMPLETED, 1),
     "dag": Kind(gqm.Status.COMPLETED, 1),
     "unique": Kind(gqm.Status.COMPLETED, 1),
+    "made": Kind(gqm.Status.COMPLETED, 1),
 }
+"""``made`` are the jobs that cron makes; their ids are generated."""
 # Shares of pieces: a diamond is four jobs, a unique job is asked for twice and made once.
 _SHARES = {"plain": 55.0, "flaky": 15.0, "dead": 5.0, "delayed": 10.0, "dag": 2.5, "unique": 5.0}
 
 
 def kind_of(job_id: str) -> str:
     """Return the kind of a job by its id."""
-    return job_id.partition("-")[0]
+    kind = job_id.partition("-")[0]
+    return kind if kind in KINDS else "made"
 
 
 # ------------------------------------------------------------------------------------------ producing
@@ -65,13 +68,19 @@ class Piece:
     delay_s: float
 
 
-def pieces(name: str, seed: int, *, delays_s: tuple[float, float] = (1.0, 5.0)) -> Iterator[Piece]:
+def pieces(
+    name: str,
+    seed: int,
+    *,
+    delays_s: tuple[float, float] = (1.0, 5.0),
+    takes_ms: tuple[int, int] = (0, 20),
+) -> Iterator[Piece]:
     """Yield the pieces of a load, without end; ``name`` keeps the ids of several producers apart."""
     chance = random.Random(seed)
     number = 0
     while True:
         (kind,) = chance.choices(list(_SHARES), list(_SHARES.values()))
-        yield Piece(kind, f"{kind}-{name}-{number}", chance.randint(0, 20), chance.uniform(*delays_s))
+        yield Piece(kind, f"{kind}-{name}-{number}", chance.randint(*takes_ms), chance.uniform(*delays_s))
         number += 1
 
 
@@ -121,6 +130,16 @@ def enqueue(client: gqm.Client, acks: Acks, piece: Piece) -> bool:
         first = acks.call(lambda: client.enqueue(piece.kind, payload, **own), [piece.name])
         return acks.call(lambda: client.enqueue(piece.kind, payload, **own), [piece.name]) and first
     return acks.call(lambda: client.enqueue(piece.kind, payload, **own), [piece.name])
+
+
+def enqueue_bulk(client: gqm.Client, acks: Acks, name: str, jobs: int = 20) -> bool:
+    """Make plain jobs with one call."""
+    ids = [f"plain-{name}-{number}" for number in range(jobs)]
+    items = [
+        gqm.Item("plain", {"ms": number % 20}, {"queue": QUEUE, "max_retry": HARDY, "job_id": job_id})
+        for number, job_id in enumerate(ids)
+    ]
+    return acks.call(lambda: client.enqueue_batch(items), ids)
 
 
 def _diamond(client: gqm.Client, acks: Acks, piece: Piece, common: Any) -> bool:
