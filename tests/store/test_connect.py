@@ -32,17 +32,11 @@ from gqm.store.commands.jobs import get_job, get_outcome, list_queues
 from gqm.store.commands.settle import Completion, complete
 from gqm.store.connect import Link, open_link, plain_link
 from gqm.store.sync import Store
-from tests.support.servers import Server, ServerFactory
+from tests.support.servers import ServerFactory, free_port
+from tests.support.topology import Watched, start_cluster
 from tests.support.wait import eventually
 
 PING: Command[object] = Command(("PING",), lambda raw: raw)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextlib.contextmanager
@@ -240,7 +234,7 @@ def tls_server(certificates: Path, start_server: ServerFactory) -> Callable[[str
     """Starts a server that speaks TLS, with or without asking for client certificates; returns its port."""
 
     def start(auth: str) -> int:
-        port = _free_port()
+        port = free_port()
         files = {"tls-cert-file": "server.pem", "tls-key-file": "server.key", "tls-ca-cert-file": "ca.pem"}
         args = [word for name, file in files.items() for word in (f"--{name}", str(certificates / file))]
         start_server("--tls-port", str(port), "--tls-auth-clients", auth, *args, kind="redis")
@@ -346,42 +340,10 @@ def test_what_is_no_client_is_named(client: object) -> None:
 # ------------------------------------------------------------------------------------------ Cluster
 
 
-@pytest.fixture
-def start_cluster(start_server: ServerFactory) -> Callable[..., list[Server]]:
-    """Starts a Cluster of masters; the slots are shared out evenly."""
-
-    def start(nodes: int, kind: str) -> list[Server]:
-        servers = [
-            start_server("--cluster-enabled", "yes", "--cluster-port", str(_free_port()), kind=kind, tcp=True)
-            for _ in range(nodes)
-        ]
-        share = 16384 // nodes
-        clients: list[Any] = [redis.Redis(port=server.port) for server in servers]
-        for n, client in enumerate(clients):
-            last = 16383 if n == nodes - 1 else (n + 1) * share - 1
-            client.execute_command("CLUSTER", "ADDSLOTSRANGE", n * share, last)
-            client.execute_command("CLUSTER", "SET-CONFIG-EPOCH", n + 1)
-        for server in servers[1:]:
-            bus = clients[servers.index(server)].config_get("cluster-port")["cluster-port"]
-            clients[0].execute_command("CLUSTER", "MEET", "127.0.0.1", server.port, bus)
-
-        def settled() -> bool:
-            infos = [client.execute_command("CLUSTER", "INFO").decode().split("\r\n") for client in clients]
-            wanted = {"cluster_state:ok", f"cluster_known_nodes:{nodes}", "cluster_slots_ok:16384"}
-            return all(wanted <= set(info) for info in infos)
-
-        eventually(settled, timeout=20, message="the Cluster is formed")
-        for client in clients:
-            client.close()
-        return servers
-
-    return start
-
-
 @pytest.mark.fault(58)
 @pytest.mark.parametrize("kind", ["valkey", "redis"])
-def test_cluster_of_one_node(start_cluster: Callable[..., list[Server]], kind: str) -> None:
-    (server,) = start_cluster(1, kind)
+def test_cluster_of_one_node(start_server: ServerFactory, kind: str) -> None:
+    (server,) = start_cluster(start_server, 1, kind)
     address = f"127.0.0.1:{server.port}"
     both_ways(open_link(RedisConfig(addr=address, prefix="{gqm}:")))
     wrong = open_link(RedisConfig(addr=address, prefix="gqm:"))
@@ -396,10 +358,8 @@ def test_cluster_of_one_node(start_cluster: Callable[..., list[Server]], kind: s
 
 @pytest.mark.fault(58)
 @pytest.mark.parametrize("kind", ["valkey", "redis"])
-def test_cluster_of_three_nodes_by_the_address_of_any(
-    start_cluster: Callable[..., list[Server]], kind: str
-) -> None:
-    servers = start_cluster(3, kind)
+def test_cluster_of_three_nodes_by_the_address_of_any(start_server: ServerFactory, kind: str) -> None:
+    servers = start_cluster(start_server, 3, kind)
     for n, server in enumerate(servers):
         both_ways(open_link(RedisConfig(addr=f"127.0.0.1:{server.port}", prefix=f"{{gqm{n}}}:")))
     link = open_link(RedisConfig(addr=f"127.0.0.1:{servers[0].port}", prefix="gqm:"))
@@ -408,8 +368,8 @@ def test_cluster_of_three_nodes_by_the_address_of_any(
 
 
 @pytest.mark.fault(58)
-def test_ready_cluster_clients(start_cluster: Callable[..., list[Server]]) -> None:
-    servers = start_cluster(3, "valkey")
+def test_ready_cluster_clients(start_server: ServerFactory) -> None:
+    servers = start_cluster(start_server, 3, "valkey")
     port = servers[1].port
     with redis.cluster.RedisCluster("127.0.0.1", port) as client:
         with opened(open_link(RedisConfig(prefix="{sync}:"), client=client)) as store:
@@ -427,8 +387,8 @@ def test_ready_cluster_clients(start_cluster: Callable[..., list[Server]]) -> No
     asyncio.run(main())
 
 
-def test_ready_client_of_one_node_of_a_cluster_is_told(start_cluster: Callable[..., list[Server]]) -> None:
-    servers = start_cluster(2, "valkey")
+def test_ready_client_of_one_node_of_a_cluster_is_told(start_server: ServerFactory) -> None:
+    servers = start_cluster(start_server, 2, "valkey")
     refusals = 0
     for server in servers:
         with redis.Redis(port=server.port) as client:
@@ -443,42 +403,6 @@ def test_ready_client_of_one_node_of_a_cluster_is_told(start_cluster: Callable[.
 
 
 # ----------------------------------------------------------------------------------------- Sentinel
-
-
-class Watched:
-    """A master, its replica and a Sentinel that watches them."""
-
-    def __init__(self, start_server: ServerFactory, folder: Path) -> None:
-        self.master = start_server(kind="redis", tcp=True)
-        self.replica = start_server("--replicaof", f"127.0.0.1 {self.master.port}", kind="redis", tcp=True)
-        self.port = _free_port()
-        config = folder / "sentinel.conf"
-        config.write_text(
-            f"port {self.port}\nbind 127.0.0.1\ndir {folder}\n"
-            f"sentinel monitor main 127.0.0.1 {self.master.port} 1\n"
-            "sentinel down-after-milliseconds main 500\nsentinel failover-timeout main 3000\n"
-        )
-        self.process = subprocess.Popen(
-            ["/usr/bin/redis-server", str(config), "--sentinel"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        with redis.Redis(port=self.port) as sentinel:
-
-            def ready() -> bool:
-                try:
-                    return bool(sentinel.sentinel_master("main")["num-slaves"] == 1)
-                except redis.RedisError:
-                    return False
-
-            eventually(ready, timeout=20, message="the Sentinel knows the replica")
-        with redis.Redis(port=self.replica.port) as raw:
-            eventually(lambda: raw.info("replication")["master_link_status"] == "up", timeout=20)
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.wait(timeout=10)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from gqm.embedded import attach
 from gqm.embedded.binary import find_binary
 from tests.support.wait import eventually
 
-__all__ = ["Server", "ServerFactory", "binary", "shared_server", "short_folder"]
+__all__ = ["Server", "ServerFactory", "binary", "free_port", "shared_server", "short_folder"]
 
 REDIS = "/usr/bin/redis-server"
 
@@ -61,7 +61,7 @@ class Server:
         self.folder = folder
         self.kind = kind
         self.socket = str(folder / "redis.sock")
-        self.port = _free_port() if tcp else 0
+        self.port = free_port() if tcp else 0
         self._binary = binary(kind)
         self._args = args
         self._process: subprocess.Popen[bytes] | None = None
@@ -176,7 +176,8 @@ def _say(path: str, command: bytes) -> bytes:
     return b""
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A TCP port of this machine that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
