@@ -13,7 +13,9 @@ import pytest
 import yaml
 
 from gqm.config import parse_config
-from tests.docs.blocks import PAGES, Block, Player, blocks, each
+from gqm_tui.core.config import load as load_settings
+from gqm_tui.options import RunOptions
+from tests.docs.blocks import PAGES, ROOT, Block, Player, blocks, each
 
 SECTIONS = {"redis", "app", "queues", "pools", "scheduler", "monitoring"}
 WITH_PYTHON = [page for page in PAGES if re.search(r"^(?:```|<!-- )python$", page.read_text("utf-8"), re.M)]
@@ -56,6 +58,16 @@ def test_yaml_is_valid() -> None:
     each("yaml", check)
 
 
+def test_toml_is_what_the_terminal_ui_reads(tmp_path: Path) -> None:
+    file = tmp_path / "tui.toml"
+
+    def check(page: Path, block: Block) -> None:
+        file.write_text(block.text, "utf-8")
+        load_settings(RunOptions(tui_config=file), env={})
+
+    each("toml", check)
+
+
 def test_json_is_json() -> None:
     """A block holds one document, or one on each line."""
 
@@ -87,7 +99,7 @@ def test_the_marked_lines_for_a_shell_are_run(tmp_path: Path) -> None:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     env = {**os.environ, "PATH": path, "NO_COLOR": "1"}
     for page in PAGES:
-        folder = tmp_path / page.stem
+        folder = tmp_path / page.relative_to(ROOT).as_posix().replace("/", "-")
         folder.mkdir()
         for block in blocks(page.read_text("utf-8")):
             if block.file:
