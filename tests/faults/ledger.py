@@ -120,6 +120,14 @@ class Ledger:
             self.keys.deferred: self.raw.scard(self.keys.deferred),
         }
 
+    def finish_cron(self) -> None:
+        """End all members, and let a worker that knows no cron entry run what cron has left."""
+        self._fleet.stop()
+        worker = self._fleet.worker()
+        self.wait_drained()
+        worker.terminate()
+        assert worker.wait() == 0, worker.log()
+
     # -- at the end
 
     def asked(self) -> dict[str, dict[str, list[float]]]:
@@ -180,6 +188,16 @@ class Ledger:
             for job_id, signs in self.asked().items()
             if mix.kind_of(job_id) == "plain" and runs[job_id].starts
         )
+
+    def longest_answer_s(self) -> float:
+        """Return the longest time that a producer waited for an answer or an error."""
+        longest_s = 0.0
+        for signs in self.asked().values():
+            answers = sorted(at for sign, times in signs.items() if sign != "?" for at in times)
+            # A producer asks one thing at a time; one that was killed has no answer to its last question.
+            for asked, answered in zip(sorted(signs["?"]), answers, strict=False):
+                longest_s = max(longest_s, answered - asked)
+        return longest_s
 
     def starts_after(self, jobs: list[str], since_s: float) -> dict[str, float]:
         """Return how long after a time jobs started; those that did not are left out."""

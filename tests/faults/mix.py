@@ -16,7 +16,19 @@ from typing import Any
 
 import gqm
 
-__all__ = ["KINDS", "QUEUE", "Acks", "Effects", "Kind", "Piece", "enqueue", "handlers", "kind_of", "pieces"]
+__all__ = [
+    "KINDS",
+    "QUEUE",
+    "TICK",
+    "Acks",
+    "Effects",
+    "Kind",
+    "Piece",
+    "enqueue",
+    "handlers",
+    "kind_of",
+    "pieces",
+]
 
 QUEUE = "mix"
 HARDY = 1000
@@ -44,6 +56,15 @@ KINDS = {
     "made": Kind(gqm.Status.COMPLETED, 1),
 }
 """``made`` are the jobs that cron makes; their ids are generated."""
+TICK = {
+    "id": "tick",
+    "cron_expr": "* * * * * *",
+    "job_type": "plain",
+    "queue": QUEUE,
+    "max_retry": HARDY,
+    "overlap_policy": "allow",
+}
+"""An entry that fires each second."""
 # Shares of pieces: a diamond is four jobs, a unique job is asked for twice and made once.
 _SHARES = {"plain": 55.0, "flaky": 15.0, "dead": 5.0, "delayed": 10.0, "dag": 2.5, "unique": 5.0}
 

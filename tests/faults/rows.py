@@ -43,7 +43,7 @@ def _table() -> Iterable[Row]:
         "F6", "the network of one worker: drop, half-open, reset, latency, lost answers", "each", 1, 3, 40
     )
     yield Row("F7", "a worker stopped past its lease", "stops", 1, 20, 200)
-    yield Row("F8", "the answer of a command lost", "answers", 40, 200, 2_000)
+    yield Row("F8", "the answer of a command lost", "answers", 18, 200, 2_000)
     yield Row("F9", "worker clocks that are wrong and jump, DST", "clocks", 4, 12, 40)
     yield Row("F10", "schedulers killed at random", "seconds", 4, 60, 600)
     yield Row("F11", "fail-over, READONLY, LOADING, BUSY, NOSCRIPT, CLIENT KILL", "seconds each", 2, 60, 300)

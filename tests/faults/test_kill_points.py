@@ -25,19 +25,17 @@ WORKER_POINTS = (
 )
 PRODUCER_POINTS = ("before:enqueue", "after:enqueue", "before:enqueue_batch", "after:enqueue_batch")
 """``enqueue`` is what makes jobs with ids of their own and parts of diamonds."""
-EVERY_SECOND = {"id": "tick", "cron_expr": "* * * * * *", "job_type": "plain", "queue": mix.QUEUE}
 
 
 @sizes("F3")
 def test_f3_killed_between_steps(fleet: Fleet, ledger: Ledger, size: int) -> None:
     chance = random.Random(size)
-    entries = [{**EVERY_SECOND, "max_retry": mix.HARDY, "overlap_policy": "allow"}]
     feeder = fleet.producer("feeder", rate=100, delays_s=(0.1, 0.5))
     for turn in range(size):
         for point in WORKER_POINTS:
             few = "cron" in point or "heartbeat" in point or "dead" in point
             victim = fleet.worker(
-                wait=False, entries=entries, kill_at=f"{point}:{chance.randint(1, 2 if few else 6)}"
+                wait=False, entries=[mix.TICK], kill_at=f"{point}:{chance.randint(1, 2 if few else 6)}"
             )
             server_id = victim.server_id
             victim.wait()
@@ -56,18 +54,9 @@ def test_f3_killed_between_steps(fleet: Fleet, ledger: Ledger, size: int) -> Non
             ledger.faults += 1
     feeder.terminate()
     feeder.wait()
-    fleet.worker(entries=entries)
+    fleet.worker(entries=[mix.TICK])
     # Cron goes on for ever, so that only the jobs of producers can be waited for.
     eventually(lambda: ledger.live() <= 1, 60 + 2 * size)
-    fleet.stop()
-    drain_cron(fleet, ledger)
+    ledger.finish_cron()
     ledger.check_cron("tick", range(0))
     record(ledger.check("F3", note=f"{len(WORKER_POINTS) + len(PRODUCER_POINTS)} points"))
-
-
-def drain_cron(fleet: Fleet, ledger: Ledger) -> None:
-    """Let a worker without scheduler run what cron has left."""
-    worker = fleet.worker()
-    ledger.wait_drained()
-    worker.terminate()
-    assert worker.wait() == 0, worker.log()
