@@ -1,5 +1,8 @@
 """Puts the app together: settings, state file, clock and real HTTP clients."""
 
+import os
+import sys
+
 from gqm_tui import keymap, themes
 from gqm_tui.app import GqmApp
 from gqm_tui.core.client import ApiClient, HttpClient
@@ -17,7 +20,19 @@ from gqm_tui.screens.doors import tab_makers
 def start(options: RunOptions) -> int:
     """Run the app until the person leaves; the exit code is 0 then. Raises SettingsError before that."""
     app = build(options, StateFile(options.state_file or state_path()))
+    _ask_the_terminal_for_its_size()
     return app.run() or app.return_code or 0
+
+
+def _ask_the_terminal_for_its_size() -> None:
+    """Forget an exported COLUMNS and LINES: they would hold the screen at a size that the window has not."""
+    try:
+        size = os.get_terminal_size(sys.__stdout__.fileno()) if sys.__stdout__ is not None else (0, 0)
+    except (OSError, ValueError):  # no terminal, or closed
+        return
+    if all(size):
+        for name in ("COLUMNS", "LINES"):
+            os.environ.pop(name, None)
 
 
 def build(options: RunOptions, state_file: StateFile) -> GqmApp:
