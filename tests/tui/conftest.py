@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import textual._wait
 from pytest_textual_snapshot import SVGImageExtension
 from syrupy.location import PyTestLocation
 
@@ -33,5 +34,9 @@ def _quiet_terminal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.delenv(name)
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TEXTUAL_ANIMATIONS", "none")
+    # A pilot's pause is a nap of so long, again until next to nothing was computed in it. Nothing here waits
+    # for real time, so that short naps do; at Textual's 20 ms the suite would sleep for minutes.
+    monkeypatch.setattr(textual._wait, "SLEEP_GRANULARITY", 0.004)
+    monkeypatch.setattr(textual._wait, "SLEEP_IDLE", 0.001)
     for name in ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"):
         monkeypatch.setenv(name, str(tmp_path / name.lower()))
