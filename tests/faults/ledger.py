@@ -180,6 +180,10 @@ class Ledger:
             note = f"{note}; {len(excused)} lost of the last second before Redis died".removeprefix("; ")
         return Counts(row, self.faults, len(asked), len(lost) - len(excused), extra, self.bound, note)
 
+    def started(self, job_id: str) -> bool:
+        """Whether a job's handler has started."""
+        return bool(self.runs()[job_id].starts)
+
     def latencies_s(self) -> list[float]:
         """Return how long plain jobs waited from their producer's call to their start, sorted."""
         runs = self.runs()

@@ -107,6 +107,11 @@ def of_script(name: str) -> Callable[[bytes], bool]:
     return lambda request: sha in request
 
 
+def wait_lost(proxy: Proxy, answers: int, name: str) -> None:
+    """Wait until so many answers were lost in all; heartbeats come every 2 s only."""
+    eventually(lambda: proxy.lost_answers >= answers, 30, message=f"an answer to {name} is lost")
+
+
 @sizes("F8")
 def test_f8_answers_lost_by_every_command_of_the_load(
     fleet: Fleet, ledger: Ledger, proxy: Proxy, size: int
@@ -115,9 +120,9 @@ def test_f8_answers_lost_by_every_command_of_the_load(
     fleet.worker(address=address, entries=[mix.TICK])
     producer = fleet.producer("p", address=address, rate=60, delays_s=(0.1, 0.5), bulk=2)
     for name in itertools.islice(itertools.cycle(SCRIPTS), size):
-        before = proxy.lost_answers
+        lost = proxy.lost_answers + 1
         proxy.lose_answers(1, only=of_script(name))
-        eventually(lambda before=before: proxy.lost_answers > before, 30, message=f"an answer to {name} lost")
+        wait_lost(proxy, lost, name)
         ledger.faults += 1
     producer.terminate()
     producer.wait()
