@@ -27,6 +27,8 @@ from benchmarks.harness import Figure, Server, repeat, server
 
 QUEUES = 200
 PRESSES = 100
+PAGES = 40
+PAGE_DOWN = b"\x1b[6~"
 IDLE_S = 10.0
 TICKS = os.sysconf("SC_CLK_TCK")
 PAYLOAD_BYTES = 1 << 20
@@ -68,10 +70,14 @@ class Terminal:
         while self.read(span_s):
             continue
 
+    def send(self, keys: bytes) -> None:
+        """Press keys."""
+        os.write(self._fd, keys)
+
     def press(self, keys: bytes) -> float:
         """Press keys and return the seconds until the first paint after them."""
         begun = time.perf_counter()
-        os.write(self._fd, keys)
+        self.send(keys)
         while not self.read(2.0):
             if time.perf_counter() - begun > 2.0:
                 raise TimeoutError(f"nothing was painted after {keys!r}")
@@ -146,54 +152,68 @@ def _api(redis: Server) -> Iterator[str]:
             process.wait()
 
 
-def _open(url: str, *more: str) -> Terminal:
-    home = tempfile.mkdtemp(prefix="gqm-bench-home-")
-    env = {
-        "HOME": home,
-        "XDG_CONFIG_HOME": home,
-        "XDG_STATE_HOME": home,
-        "GQM_API_URL": url,
-        "LANG": "C.UTF-8",
-    }
-    return Terminal(sys.executable, "-m", "gqm_cli", "tui", *more, env=env)
+@contextmanager
+def _open(url: str) -> Iterator[Terminal]:
+    """Run the terminal UI over an empty home folder, with the queues on its screen."""
+    with tempfile.TemporaryDirectory(prefix="gqm-bench-home-") as home:
+        env = {
+            "HOME": home,
+            "XDG_CONFIG_HOME": home,
+            "XDG_STATE_HOME": home,
+            "GQM_API_URL": url,
+            "LANG": "C.UTF-8",
+        }
+        terminal = Terminal(sys.executable, "-m", "gqm_cli", "tui", env=env)
+        try:
+            terminal.until(b"queue-0")
+            yield terminal
+        finally:
+            terminal.close()
 
 
 def _start(url: str) -> tuple[float, Mapping[str, float]]:
-    terminal = _open(url)
-    try:
-        terminal.until(b"queue-0")
+    with _open(url) as terminal:
         return (time.perf_counter() - terminal.begun) * 1_000, {}
-    finally:
-        terminal.close()
 
 
 def _keys(url: str) -> tuple[float, Mapping[str, float]]:
-    terminal = _open(url)
-    try:
-        terminal.until(b"queue-0")
+    with _open(url) as terminal:
         terminal.quiet(0.1)
         took = []
         for number in range(PRESSES):
             took.append(terminal.press(b"j" if number % 40 < 30 else b"k") * 1_000)
             terminal.quiet(0.01)
-        cuts = statistics.quantiles(took, n=100)
-        return cuts[94], {"p50": statistics.median(took), "max": max(took)}
-    finally:
-        terminal.close()
+        return _p95(took), {"p50": statistics.median(took), "max": max(took)}
+
+
+def _large(url: str) -> tuple[float, Mapping[str, float]]:
+    """From the key that opens the job, over its fetch, to its first lines; then page by page."""
+    with _open(url) as terminal:
+        terminal.send(b"\r")
+        terminal.until(b"large-1")
+        terminal.quiet(0.1)
+        terminal.send(b"\r")
+        opened = terminal.until(b"xxxx") * 1_000
+        terminal.quiet(0.3)
+        took = []
+        for _ in range(PAGES):
+            took.append(terminal.press(PAGE_DOWN) * 1_000)
+            terminal.quiet(0.05)
+        return opened, {"page down p95": _p95(took), "page down max": max(took), "RSS MB": terminal.rss_mb()}
 
 
 def _idle(url: str) -> tuple[float, Mapping[str, float]]:
-    terminal = _open(url)
-    try:
-        terminal.until(b"queue-0")
+    with _open(url) as terminal:
         terminal.quiet(0.5)
         cpu, begun = terminal.cpu_s(), time.perf_counter()
         while time.perf_counter() - begun < IDLE_S:
             terminal.read(0.5)
         share = (terminal.cpu_s() - cpu) / (time.perf_counter() - begun)
         return share * 100, {"RSS MB": terminal.rss_mb()}
-    finally:
-        terminal.close()
+
+
+def _p95(values: list[float]) -> float:
+    return statistics.quantiles(values, n=100)[94]
 
 
 def run(runs: int) -> list[Figure]:
@@ -203,5 +223,6 @@ def run(runs: int) -> list[Figure]:
         return [
             repeat(Figure("tui: start to first data", "ms"), runs, lambda: _start(url)),
             repeat(Figure("tui: key to paint, 200 rows, p95", "ms"), runs, lambda: _keys(url)),
+            repeat(Figure("tui: 1 MiB payload, key to paint", "ms"), runs, lambda: _large(url)),
             repeat(Figure("tui: idle CPU, 200 rows", "%"), 1, lambda: _idle(url)),
         ]
