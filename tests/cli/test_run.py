@@ -421,7 +421,7 @@ def test_the_banner(gqm: Gqm, config: Path, redis_socket: str, prefix: str) -> N
     assert re.fullmatch(
         r"handlers   4 from jobs \(2 async\)      cron  1 entry, next sync in [0-9dhms]+", lines[4]
     )
-    assert lines[5] == "api        127.0.0.1:0"
+    assert lines[5] == "api        http://127.0.0.1:0"
     assert lines[6] == 'warning    gqm.yaml:6:35: queues[1].name: no pool reads queue "low"'
     assert lines[7] == (
         'warning    pool "fast" lists push, which has no handler: its jobs wait 1 h, then go to dead_letter'
