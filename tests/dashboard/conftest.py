@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+import redis
+from playwright.sync_api import Browser, expect, sync_playwright
 
-from tests.api.support import SIGN_IN
+from gqm.store.sync import Store
+from tests.api.support import SIGN_IN, serve
 from tests.dashboard.browser import Visit
+from tests.dashboard.desk import Desk
 from tests.dashboard.seed import Engine, shop
+from tests.support.keyspace import Keyspace
 
 CHROMIUM = "/usr/bin/chromium"
 
@@ -27,6 +31,7 @@ def browser() -> Iterator[Browser]:
             if os.environ.get("CI"):
                 pytest.fail("there is no Chromium, and CI must test the dashboard")
             pytest.skip("there is no Chromium")
+        expect.set_options(timeout=30_000)  # a machine that is busy is the normal case
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
         browser.close()
@@ -62,4 +67,10 @@ def visit(browser: Browser) -> Iterator[Callable[..., Visit]]:
     assert not complaints, complaints
 
 
-__all__ = ["Page"]
+@pytest.fixture
+def desk(visit: Callable[..., Visit], redis_socket: str, prefix: str) -> Iterator[Desk]:
+    """An API without sign-in over an empty key space, and a browser that has not been there yet."""
+    with serve(f"unix:{redis_socket}", prefix, dashboard=True, rate_limit=-1) as api:
+        raw = redis.Redis(unix_socket_path=redis_socket)
+        yield Desk(api, Keyspace(Store(api.client._link), raw), visit(api.port, at=None))
+        raw.close()

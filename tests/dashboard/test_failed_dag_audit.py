@@ -3,74 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import pytest
-import redis
-from playwright.sync_api import Request, expect
+from playwright.sync_api import expect
 
-from gqm.keys import Keys
-from gqm.store.sync import Store
-from tests.api.support import SIGN_IN, Api, serve
+from tests.api.support import SIGN_IN, serve
 from tests.dashboard.browser import Visit
-from tests.dashboard.seed import Engine
-from tests.support.keyspace import Keyspace
-from tests.support.states import dead, retrying
+from tests.dashboard.desk import Desk
+from tests.support.states import retrying
 
 Visitor = Callable[..., Visit]
-AUDIT = (Path(__file__).parent / "audit.js").read_text()
-ROUTES = ("failed", "failed?tab=all", "dag", "dag/ingest-7", "dag/ingest-7?view=list&node=scan-7", "audit")
 TIMEOUT, VALUE = "TimeoutError: took over {} s", "ValueError: no lines in {}"
-
-
-@dataclass
-class Desk:
-    """An API over a key space that tests bring into any state, and a browser that notes what is sent."""
-
-    api: Api
-    space: Keyspace
-    browser: Visit
-    writes: list[Request]
-
-    def sent(self) -> list[tuple[str, str]]:
-        """Method and path of what was sent, dry runs left out."""
-        dry = '"dry_run":true', "dry_run=true"
-        return [
-            (item.method, item.url.split("/api/v1")[1])
-            for item in self.writes
-            if dry[0] not in (item.post_data or "") and dry[1] not in item.url
-        ]
-
-    def told(self, text: str) -> None:
-        expect(self.browser.page.locator(".toast", has_text=text).first).to_be_visible()
-
-    def fail(self, error: str, **options: Any) -> str:
-        """A dead-lettered job with this error."""
-        job = dead(self.space, **options)
-        self.space.raw.hset(self.space.keys.job(job), "error", error)
-        return job
-
-    def chain(self, parent: str, *children: str, **options: Any) -> None:
-        """A job, and jobs that wait for it."""
-        self.api.client.enqueue("first.step", job_id=parent)
-        for child in children:
-            self.api.client.enqueue("next.step", job_id=child, depends_on=parent, **options)
-
-
-@pytest.fixture
-def desk(visit: Visitor, redis_socket: str, prefix: str) -> Iterator[Desk]:
-    with serve(f"unix:{redis_socket}", prefix, dashboard=True, rate_limit=-1) as api:
-        raw = redis.Redis(unix_socket_path=redis_socket)
-        browser = visit(api.port, at="#/queues")
-        writes: list[Request] = []
-        browser.page.on(
-            "request", lambda request: writes.append(request) if request.method != "GET" else None
-        )
-        yield Desk(api, Keyspace(Store(api.client._link), raw), browser, writes)
-        raw.close()
 
 
 # -- failed
@@ -79,12 +23,12 @@ def desk(visit: Visitor, redis_socket: str, prefix: str) -> Iterator[Desk]:
 @pytest.mark.fault(9)
 def test_groups_count_open_and_retry_alone(desk: Desk) -> None:
     """B25: counts, the sample of a group, its jobs, and a retry that leaves the other group."""
-    page, button = desk.browser.page, desk.browser.button
+    page, button = desk.page, desk.button
     for n in range(3):
         desk.fail(TIMEOUT.format(n), job_id=f"t-{n}")
     for n in range(2):
         desk.fail(VALUE.format(n), job_id=f"v-{n}", queue="mail")
-    desk.browser.go("#/failed")
+    desk.go("failed")
     rows = page.locator("#groups tbody tr:not(.opened)")
     expect(rows).to_have_count(2)
     expect(rows.first).to_contain_text("3 jobs")
@@ -126,14 +70,14 @@ def test_groups_count_open_and_retry_alone(desk: Desk) -> None:
 @pytest.mark.fault(9)
 def test_the_newest_failure_is_the_first_row(desk: Desk) -> None:
     """B29, B6: newest first, other statuses and queues by choice, retry and clear for one queue."""
-    page, button = desk.browser.page, desk.browser.button
+    page, button = desk.page, desk.button
     for n in range(25):
         job = desk.fail(VALUE.format(n), job_id=f"d-{n:02}", queue="mail")
         at = int(desk.space.now()) - 1000 + n
         desk.space.raw.hset(desk.space.keys.job(job), "completed_at", at)
         desk.space.raw.zadd(desk.space.keys.dead_letter("mail"), {job: at})
     retrying(desk.space, job_id="r-1")
-    desk.browser.go("#/failed?tab=all")
+    desk.go("failed?tab=all")
     rows = page.locator("#jobs tbody tr:not(.opened)")
     expect(rows.first).to_contain_text("d-24")
     expect(page.locator("caption")).to_have_text("Jobs 1–20 of 25")
@@ -160,10 +104,10 @@ def test_the_newest_failure_is_the_first_row(desk: Desk) -> None:
 @pytest.mark.fault(19)
 def test_bulk_over_pages_and_over_all_that_match(desk: Desk) -> None:
     """B9 for failures: boxes of two pages, then all of a filter; each to the end."""
-    page, button = desk.browser.page, desk.browser.button
+    page, button = desk.page, desk.button
     for n in range(45):
         desk.fail(VALUE.format(n), job_id=f"d-{n:02}")
-    desk.browser.go("#/failed?tab=all")
+    desk.go("failed?tab=all")
     page.get_by_label("Select this page").check()
     button("Next").click()
     expect(page.locator("caption")).to_have_text("Jobs 21–40 of 45")
@@ -182,11 +126,11 @@ def test_bulk_over_pages_and_over_all_that_match(desk: Desk) -> None:
 
 def test_a_diamond_is_drawn_walked_and_kept_in_the_address(desk: Desk) -> None:
     """B24: places, keys, the panel on a job, a live change, the list, another root."""
-    page, client = desk.browser.page, desk.api.client
+    page, client = desk.page, desk.api.client
     desk.chain("top", "left", "right")
     client.enqueue("last.step", job_id="end", depends_on=["left", "right"], allow_failure=True)
     client.enqueue("after", job_id="far", depends_on="end")
-    desk.browser.go("#/dag/top?depth=2")
+    desk.go("dag/top?depth=2")
     nodes = page.locator("g.node")
     expect(nodes).to_have_count(4)
     boxes = {
@@ -217,11 +161,11 @@ def test_a_diamond_is_drawn_walked_and_kept_in_the_address(desk: Desk) -> None:
     page.locator('[data-id="right"]').click()
     expect(panel).to_contain_text("right")
     before = page.locator("svg.graph > g").get_attribute("transform")
-    desk.browser.button("Zoom in").click()
+    desk.button("Zoom in").click()
     zoomed = page.locator("svg.graph > g").get_attribute("transform")
     assert zoomed != before
     panel.get_by_role("button", name="Cancel").click()
-    desk.browser.button("Cancel job").click()
+    desk.button("Cancel job").click()
     desk.told("right is canceled")
     assert desk.sent() == [("POST", "/jobs/right/cancel")]
     expect(page.locator('[data-id="right"]')).to_have_attribute("aria-label", re.compile("canceled"))
@@ -232,7 +176,7 @@ def test_a_diamond_is_drawn_walked_and_kept_in_the_address(desk: Desk) -> None:
     assert page.url == address
     page.locator('[data-id="end"] .more').click()
     expect(page).to_have_url(re.compile(r"#/dag/end\?depth=2$"))
-    desk.browser.go("#/dag/top?view=list")
+    desk.go("dag/top?view=list")
     expect(page.locator("#nodes tbody tr")).to_have_count(5)
     expect(page.locator("#nodes tbody tr").first).to_contain_text("top")
 
@@ -240,9 +184,9 @@ def test_a_diamond_is_drawn_walked_and_kept_in_the_address(desk: Desk) -> None:
 @pytest.mark.fault(12)
 def test_a_status_changes_in_the_graph_by_itself(desk: Desk) -> None:
     """B24: the graph follows what happens, and stays where it was moved to."""
-    page = desk.browser.page
+    page = desk.page
     desk.chain("top", "left")
-    desk.browser.go("#/dag/top")
+    desk.go("dag/top")
     expect(page.locator("g.node")).to_have_count(2)
     frame = page.locator("svg.graph").bounding_box()
     assert frame
@@ -259,17 +203,17 @@ def test_a_status_changes_in_the_graph_by_itself(desk: Desk) -> None:
 @pytest.mark.fault(15)
 def test_large_cut_and_unknown_graphs(desk: Desk) -> None:
     """B24: what is left out is told and can be had, 500 jobs are drawn soon, an unknown id is said."""
-    page, client = desk.browser.page, desk.api.client
+    page, client = desk.page, desk.api.client
     client.enqueue("t", job_id="root")
     for n in range(499):
         client.enqueue("t", job_id=f"n-{n:03}", depends_on="root")
-    desk.browser.go("#/dag/root")
+    desk.go("dag/root")
     expect(page.locator("g.node")).to_have_count(50)
     expect(page.locator("#graph .banner")).to_contain_text("450 more jobs are not shown.")
-    desk.browser.button("Show more").click()
+    desk.button("Show more").click()
     expect(page.locator("g.node")).to_have_count(100)
     expect(page).to_have_url(re.compile("limit=100"))
-    desk.browser.go("#/dag/root?limit=500")
+    desk.go("dag/root?limit=500")
     expect(page.locator("g.node")).to_have_count(500)
     expect(page.locator("#graph .banner")).to_have_count(0)
     spent = page.evaluate("""async () => {
@@ -278,21 +222,21 @@ def test_large_cut_and_unknown_graphs(desk: Desk) -> None:
         return (performance.now() - start) / 5;
     }""")
     assert spent < 300, spent
-    desk.browser.go("#/dag/nobody")
+    desk.go("dag/nobody")
     expect(page.get_by_text("Job nobody does not exist or has expired")).to_be_visible()
-    desk.browser.go("#/dag")
+    desk.go("dag")
     page.get_by_label("Job id").fill("root")
-    desk.browser.button("Open graph").click()
+    desk.button("Open graph").click()
     expect(page.locator("h1")).to_have_text("Graph of root")
 
 
 @pytest.mark.fault(12)
 def test_the_tables_of_chains_page_on_their_own(desk: Desk) -> None:
     """B29: page 2 stays page 2 over polls, and leaves the other table alone."""
-    page = desk.browser.page
+    page = desk.page
     for n in range(25):
         desk.chain(f"c-{n:02}", f"c-{n:02}-b")
-    desk.browser.go("#/dag")
+    desk.go("dag")
     chains, waiting = page.locator("#chains"), page.locator("#deferred")
     # On a machine that is busy the server may stop counting early, and says so.
     expect(chains.locator("caption")).to_have_text(re.compile(r"^Chains 1–20 of (at least )?25$"))
@@ -302,7 +246,7 @@ def test_the_tables_of_chains_page_on_their_own(desk: Desk) -> None:
     expect(waiting.locator("caption")).to_have_text("Waiting jobs 1–20 of 25")
     for _ in range(3):
         with page.expect_response(re.compile("/dag/roots")):
-            desk.browser.button("Refresh").click()
+            desk.button("Refresh").click()
     expect(chains.locator("caption")).to_have_text(re.compile(r"^Chains 21–25 of (at least )?25$"))
     waiting.get_by_role("button", name="Next").click()
     expect(waiting.locator("caption")).to_have_text("Waiting jobs 21–25 of 25")
@@ -344,99 +288,3 @@ def test_the_audit_trail_is_shown_and_filtered(visit: Visitor, redis_socket: str
         expect(page.locator("#key-list tbody tr")).to_have_text(
             [re.compile("boss.*admin.*127"), re.compile("grafana.*viewer")]
         )
-
-
-@pytest.mark.fault(7)
-def test_a_viewer_sees_failures_and_graphs_without_controls(visit: Visitor, guarded_shop: Engine) -> None:
-    """B5: no control in opened groups and jobs of a graph; the audit trail is forbidden."""
-    browser = visit(guarded_shop, at="#/failed")
-    page = browser.page
-    browser.sign_in("vic")
-    page.locator(".toggler").first.click()
-    expect(page.locator(".sample")).to_contain_text("Traceback")
-    expect(page.locator(".sample .actions")).to_have_count(0)
-    browser.go("#/failed?tab=all&queue=billing")
-    expect(page.locator("#jobs tbody tr").first).to_be_visible()
-    expect(page.locator("#actions button, main input[type=checkbox]")).to_have_count(0)
-    browser.go("#/dag/ingest-7?node=scan-7")
-    expect(page.locator(".node-panel")).to_contain_text("scan-7")
-    expect(page.locator(".node-panel .facts ~ .actions button")).to_have_count(0)
-    browser.go("#/audit")
-    expect(page.locator("#content")).to_contain_text("Your role is viewer; this needs the role admin.")
-    expect(page.locator("table, .filters")).to_have_count(0)
-
-
-# -- all three
-
-
-@pytest.mark.parametrize("route", ROUTES)
-def test_the_pages_can_be_read_by_everyone(visit: Visitor, open_shop: Engine, route: str) -> None:
-    """B18, B20: names, contrast in both themes, one id once; nothing scrolls sideways."""
-    browser = visit(open_shop, at=f"#/{route}")
-    page = browser.page
-    expect(page.locator("#content .panel").first).to_be_visible()
-    expect(page.locator("#content .skeleton")).to_have_count(0)
-    if page.locator(".toggler:visible").count():
-        page.locator(".toggler:visible").first.click()
-    for width, scheme in ((1280, "light"), (1280, "dark"), (768, "light"), (360, "dark")):
-        page.set_viewport_size({"width": width, "height": 800})
-        page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-        assert page.evaluate(AUDIT) == [], (width, scheme)
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
-
-
-@pytest.mark.security(11)
-def test_hostile_texts_stay_texts(desk: Desk) -> None:
-    """B21: types and errors of failures and graphs, targets of the audit trail."""
-    page = desk.browser.page
-    hostile = '<img src=x onerror="document.title=1"> \u202e{{7*7}}'
-    keys: Keys = desk.space.keys
-    desk.fail(hostile, job_id="x-1")
-    desk.chain("x-2", "x-3")
-    desk.space.raw.hset(keys.job("x-1"), mapping={"type": hostile, "traceback": hostile})
-    desk.space.raw.hset(keys.job("x-2"), mapping={"type": hostile, "error": hostile})
-    desk.space.raw.xadd(
-        keys.audit,
-        {
-            "actor": hostile,
-            "action": "job.retry",
-            "target": hostile,
-            "before": hostile,
-            "ok": "0",
-            "code": hostile,
-            "source": "session",
-            "ts": "1790000000",
-            "count": "1",
-        },
-    )
-    for route, where in (
-        ("failed", "#groups"),
-        ("dag", "#chains"),
-        ("dag/x-2?node=x-2", ".node-panel"),
-        ("audit", "#audit"),
-    ):
-        desk.browser.go(f"#/{route}")
-        expect(page.locator(where)).to_contain_text("<img src=x")
-        if route == "failed":
-            page.locator(".toggler").first.click()
-            expect(page.locator(".sample pre")).to_contain_text("\\u202e")
-        assert page.evaluate("document.querySelectorAll('main img').length") == 0
-
-
-def test_empty_pages_say_what_would_fill_them(desk: Desk) -> None:
-    """B4: no data, and a filter that matches nothing."""
-    page = desk.browser.page
-    for route, text in (
-        ("failed", "No dead letter jobs"),
-        ("dag", "No chain yet"),
-        ("dag", "No deferred jobs"),
-        ("audit", "No entry yet"),
-        ("audit", "No API key"),
-    ):
-        desk.browser.go(f"#/{route}")
-        expect(page.locator("#content")).to_contain_text(text)
-    desk.fail("Oops: x", job_id="f-1")
-    desk.browser.go("#/failed?error=nothing")
-    expect(page.locator("#content")).to_contain_text("0 of")
-    page.locator(".panel").get_by_role("button", name="Clear filters").click()
-    expect(page.locator("#groups tbody tr")).to_have_count(1)

@@ -86,7 +86,7 @@ NOTE_STATES = """() => {
 def test_a_stopped_server_is_stale_then_offline_and_comes_back(visit: Visitor, polled: Api) -> None:
     """B12, first half."""
     polled.client.enqueue("t", job_id="j-1")
-    browser = visit(polled.port, at="#/jobs/j-1")
+    browser = visit(polled.port, at="#/jobs/j-1", pace=4)
     page = browser.page
     expect(page.locator("#pill")).to_have_text("Live")
     page.evaluate(NOTE_STATES)
@@ -96,7 +96,7 @@ def test_a_stopped_server_is_stale_then_offline_and_comes_back(visit: Visitor, p
     expect(page.locator("#details")).to_contain_text("j-1")
     again = HTTPServer(polled.app, f"127.0.0.1:{polled.port}")
     again.start()
-    expect(page.locator("#pill")).to_have_text("Live", timeout=10_000)
+    expect(page.locator("#pill")).to_have_text("Live")
     again.stop(0.1)
 
 
@@ -108,22 +108,22 @@ def test_without_redis_the_last_data_stay_under_a_banner(
     with serve(f"unix:{server.socket}", prefix, dashboard=True, rate_limit=-1) as api:
         for n in range(7):
             api.client.enqueue("t", queue="billing", job_id=f"j-{n}")
-        browser = visit(api.port, at="#/queues/billing")
+        browser = visit(api.port, at="#/queues/billing", pace=3)
         page = browser.page
         expect(page.locator("#sizes .stat").first).to_contain_text("7")
         server.stop()
-        expect(page.locator(".banner")).to_contain_text("Redis is away since", timeout=15_000)
+        expect(page.locator(".banner")).to_contain_text("Redis is away since")
         expect(page.locator("#sizes .stat").first).to_contain_text("7")
         expect(rows(page)).to_have_count(7)
         expect(page.get_by_role("button", name="Pause billing")).to_be_disabled()
         server.start()
-        expect(page.locator(".banner")).to_have_count(0, timeout=15_000)
+        expect(page.locator(".banner")).to_have_count(0)
         expect(page.locator("#pill")).to_have_text("Live")
 
 
 def test_too_many_requests_are_waited_out(visit: Visitor, polled: Api) -> None:
     """B13: Retry-After is obeyed, the pill says Slowed."""
-    browser = visit(polled.port, at="#/queues")
+    browser = visit(polled.port, at="#/queues", pace=4)
     page = browser.page
     expect(page.locator("#pill")).to_have_text("Live")
     asked: list[float] = []
@@ -131,14 +131,14 @@ def test_too_many_requests_are_waited_out(visit: Visitor, polled: Api) -> None:
     def refuse(route: Route) -> None:
         asked.append(time.monotonic())
         answer = {"error": "too many requests", "code": "RATE_LIMITED"}
-        route.fulfill(status=429, headers={"Retry-After": "2"}, json=answer)
+        route.fulfill(status=429, headers={"Retry-After": "4"}, json=answer)
 
     page.route("**/api/v1/queues", refuse)
     browser.button("Refresh").click()
     expect(page.locator("#pill")).to_contain_text("Slowed")
     expect(page.locator("#queues-list .late")).to_be_visible()
-    eventually(lambda: (page.wait_for_timeout(100), len(asked) > 1)[1], timeout=6)
-    assert asked[1] - asked[0] >= 1.9
+    eventually(lambda: (page.wait_for_timeout(100), len(asked) > 1)[1], timeout=30)
+    assert asked[1] - asked[0] >= 0.95
     page.unroute("**/api/v1/queues")
     expect(page.locator("#pill")).to_have_text("Live")
 
@@ -174,20 +174,19 @@ def test_an_event_shows_within_moments(visit: Visitor, api: Api) -> None:
     )
     browser.page.wait_for_timeout(300)  # the stream has to be open before the change
     api.post("/api/v1/jobs/j-1/cancel", key=None, headers={"X-GQM-CSRF": "1"})
-    expect(browser.page.locator("#title .badge")).to_contain_text("canceled", timeout=2500)
+    expect(browser.page.locator("#title .badge")).to_contain_text("canceled", timeout=15_000)
 
 
 def test_without_a_stream_polling_shows_it(visit: Visitor, api: Api) -> None:
     """B15, second half: the stream is refused; the page is read once an interval."""
     api.client.enqueue("t", job_id="j-1")
-    browser = visit(api.port)
+    browser = visit(api.port, at=None, pace=2)
     refusal = {"error": "too many streams", "code": "SERVER_BUSY"}
     browser.page.route("**/api/v1/events*", lambda route: route.fulfill(status=503, json=refusal))
-    browser.page.goto("about:blank")
-    browser.page.goto(browser.base + "#/jobs/j-1")
+    browser.go("#/jobs/j-1")
     expect(browser.page.locator("#title .badge")).to_contain_text("ready")
     api.post("/api/v1/jobs/j-1/cancel", key=None, headers={"X-GQM-CSRF": "1"})
-    expect(browser.page.locator("#title .badge")).to_contain_text("canceled", timeout=4500)
+    expect(browser.page.locator("#title .badge")).to_contain_text("canceled", timeout=10_000)
     expect(browser.page.locator("#pill")).to_have_text("Live")
 
 
@@ -199,19 +198,19 @@ HIDE = """hidden => {
 
 @pytest.mark.parametrize("way", ["hidden", "paused"])
 def test_a_tab_that_nobody_sees_asks_for_nothing(visit: Visitor, polled: Api, way: str) -> None:
-    """B16: no request while hidden or paused, one round on return, in place."""
+    """B16: no request for half a minute while hidden or paused, one round on return, in place."""
     polled.client.enqueue("t", job_id="j-1")
-    browser = visit(polled.port, at="#/jobs/j-1")
+    browser = visit(polled.port, at="#/jobs/j-1", pace=20)
     page = browser.page
     expect(page.locator("#details")).to_be_visible()
-    page.wait_for_load_state("networkidle")
     if way == "hidden":
         page.evaluate(HIDE, True)
     else:
         browser.button("Pause updates").click()
         expect(page.locator("#pill")).to_have_text("Paused")
+    page.wait_for_timeout(100)  # what was under way is told a moment later
     before = len(browser.api())
-    throughout(lambda: (page.wait_for_timeout(100), len(browser.api()) == before)[1], 3.3)
+    throughout(lambda: (page.wait_for_timeout(100), len(browser.api()) == before)[1], 1.6)
     if way == "hidden":
         page.evaluate(HIDE, False)
     else:
@@ -224,9 +223,11 @@ def test_a_tab_that_nobody_sees_asks_for_nothing(visit: Visitor, polled: Api, wa
 
 def test_an_idle_page_asks_at_most_once_a_second(visit: Visitor, polled: Api) -> None:
     """B32: the overview, which asks for the most."""
-    browser = visit(polled.port, at="#/overview")
+    browser = visit(polled.port, at="#/overview", pace=10)
     expect(browser.page.locator("#runtime dd").first).to_be_visible()
-    browser.page.wait_for_load_state("networkidle")
+    browser.drawn()
     before = len(browser.api())
-    browser.page.wait_for_timeout(5200)
-    assert 1 <= len(browser.api()) - before <= 6
+    start = browser.page.evaluate("performance.now()")
+    browser.page.wait_for_timeout(2000)
+    seconds = (browser.page.evaluate("performance.now()") - start) / 1000
+    assert 1 <= len(browser.api()) - before <= seconds + 2

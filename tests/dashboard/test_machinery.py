@@ -2,92 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import pytest
-import redis
-from playwright.sync_api import Request, expect
+from playwright.sync_api import expect
 
-from gqm.store.commands.lease import Beat, heartbeat
-from gqm.store.sync import Store
-from tests.api.support import Api, serve
 from tests.dashboard.browser import Visit
+from tests.dashboard.desk import ONE, TWO, Desk
 from tests.dashboard.seed import Engine
-from tests.support.crontab import Crontab, entry
-from tests.support.keyspace import LEASE_MS, Keyspace
+from tests.support.crontab import entry
 
 Visitor = Callable[..., Visit]
-AUDIT = (Path(__file__).parent / "audit.js").read_text()
-ONE, TWO = "web1-412-7f3a", "web2-99-0c1d"
-HOSTILE = '<img src=x onerror="document.title=1"> \u202e{{7*7}}'
-
-
-@dataclass
-class Desk:
-    """An API over a key space that tests bring into any state, and a browser that notes what is sent."""
-
-    api: Api
-    space: Keyspace
-    cron: Crontab
-    browser: Visit
-    writes: list[Request]
-
-    def sent(self) -> list[tuple[str, str]]:
-        """Method and path of what was sent; every call must carry the header that no other site can send."""
-        assert all(item.headers["x-gqm-csrf"] == "1" for item in self.writes)
-        return [(item.method, item.url.split("/api/v1")[1]) for item in self.writes]
-
-    def told(self, text: str | re.Pattern[str]) -> None:
-        expect(self.browser.page.locator(".toast", has_text=text).first).to_be_visible()
-
-    def confirm(self, label: str) -> None:
-        self.browser.page.get_by_role("dialog").get_by_role("button", name=label, exact=True).click()
-
-    def beat(self, server: str = ONE, *, crons: str = "[]", pool: str = "p", **fields: str | int) -> None:
-        """A heartbeat of a server with one pool of four slots."""
-        record: dict[str, str | int] = {
-            "id": server,
-            "hostname": "web",
-            "pid": 412,
-            "runtime": "python",
-            "go_version": "python 3.12.4",
-            "version": "1.0.0",
-            "pools": pool,
-            "num_pools": 1,
-            "concurrency_total": 4,
-            "status": "active",
-            "types": '["t"]',
-            "cron_ids": crons,
-            "scheduler": 1,
-            **fields,
-        }
-        slots: dict[str, str | int] = {
-            "queues": "default",
-            "concurrency": 4,
-            "isolation": "thread",
-            "status": "active",
-        }
-        pools = [(f"{pool}@{server}", {**slots, "pool": pool})]
-        self.space.store.run(heartbeat(self.space.keys, Beat(server, LEASE_MS, record, pools, [])))
-
-
-@pytest.fixture
-def desk(visit: Visitor, redis_socket: str, prefix: str) -> Iterator[Desk]:
-    with serve(f"unix:{redis_socket}", prefix, dashboard=True, rate_limit=-1) as api:
-        raw = redis.Redis(unix_socket_path=redis_socket)
-        space = Keyspace(Store(api.client._link), raw)
-        browser = visit(api.port, at="#/queues")
-        writes: list[Request] = []
-        browser.page.on(
-            "request", lambda request: writes.append(request) if request.method != "GET" else None
-        )
-        yield Desk(api, space, Crontab(space), browser, writes)
-        raw.close()
 
 
 # -- servers and workers
@@ -96,23 +22,23 @@ def desk(visit: Visitor, redis_socket: str, prefix: str) -> Iterator[Desk]:
 @pytest.mark.fault(3)
 def test_a_heartbeat_has_its_age_and_a_lost_server_is_stale(desk: Desk) -> None:
     """B28: ages by the server's clock; two servers with one pool name are two rows; a dead one is stale."""
-    page, space = desk.browser.page, desk.space
+    page, space = desk.page, desk.space
     desk.beat(ONE)
     desk.beat(TWO, version="0.9.0")
     now = int(space.now())
     space.raw.hset(space.keys.server(TWO), "started_at", now - 7300)
-    desk.browser.go("#/servers")
+    desk.go("servers")
     rows = page.locator("#servers tbody tr")
     expect(rows).to_have_text([re.compile(f"{ONE}.*active"), re.compile(f"{TWO}.*active.*0.9.0 differs")])
     expect(rows.first).to_contain_text("0 / 4")
     expect(rows.last.locator("time").last).to_have_text("2 h ago")
-    desk.browser.go("#/workers")
+    desk.go("workers")
     workers = page.locator("#workers tbody tr")
     expect(workers).to_have_text([re.compile(f"p{ONE}.*active"), re.compile(f"p{TWO}.*active")])
     space.raw.hset(space.keys.server(ONE), "last_heartbeat", now - 33)
     space.raw.hset(space.keys.worker(f"p@{ONE}"), "last_heartbeat", (now - 33) * 10**9)
     space.end_lease(ONE)
-    desk.browser.button("Refresh").click()
+    desk.button("Refresh").click()
     expect(workers.first.locator(".badge")).to_contain_text("stale")
     expect(workers.first.locator("time").first).to_have_text(re.compile(r"^3\d s ago$"))
     page.get_by_label("Status").select_option("stale")
@@ -149,11 +75,11 @@ def test_three_running_jobs_are_three(visit: Visitor, open_shop: Engine) -> None
 def test_an_active_job_can_be_canceled(desk: Desk) -> None:
     """B6: the control of an opened worker asks, calls and quotes."""
     desk.space.running(1, server=ONE, job_id="long-1")
-    desk.browser.go(f"#/workers/p%40{ONE}")
-    desk.browser.button("Cancel long-1").click()
-    desk.browser.page.keyboard.press("Escape")
+    desk.go(f"workers/p%40{ONE}")
+    desk.button("Cancel long-1").click()
+    desk.page.keyboard.press("Escape")
     assert desk.sent() == []
-    desk.browser.button("Cancel long-1").click()
+    desk.button("Cancel long-1").click()
     desk.confirm("Cancel job")
     desk.told("long-1 is canceled")
     assert desk.sent() == [("POST", "/jobs/long-1/cancel")]
@@ -165,7 +91,7 @@ def test_an_active_job_can_be_canceled(desk: Desk) -> None:
 @pytest.mark.fault(16)
 def test_entries_say_when_they_run_in_words(desk: Desk) -> None:
     """B26: words, next and last run for entries of 5 and 6 fields; orphaned, paused, and their filters."""
-    cron, page = desk.cron, desk.browser.page
+    cron, page = desk.cron, desk.page
     now = cron.now()
     cron.put(entry("five", cron_expr="30 1 * * *", timezone="Asia/Tokyo", next_run=now + 7201))
     cron.put(
@@ -174,7 +100,7 @@ def test_entries_say_when_they_run_in_words(desk: Desk) -> None:
     cron.put(entry("off", enabled=False))
     cron.put(entry("gone"))
     desk.beat(crons='["five", "six", "off"]')
-    desk.browser.go("#/scheduler")
+    desk.go("scheduler")
     row = {name: page.locator("#cron tbody tr", has_text=name) for name in ("five", "six", "off", "gone")}
     expect(row["five"]).to_contain_text(re.compile(r"30 1 \* \* \*at 01:30.*Asia/Tokyo.*active"))
     expect(row["five"]).to_contain_text(re.compile(r"in 2 h.*GMT\+9.*here .*never"))
@@ -193,12 +119,12 @@ def test_entries_say_when_they_run_in_words(desk: Desk) -> None:
 @pytest.mark.fault(2)
 def test_a_trigger_shows_in_the_history(desk: Desk) -> None:
     """B6, B26: trigger, disable, undo, enable: what they call, ask and quote; the history has the job."""
-    page, button = desk.browser.page, desk.browser.button
+    page, button = desk.page, desk.button
     desk.cron.put(
         entry("tidy", cron_expr="0 30 1 * * *", payload=b'{"what": 12345678901234567890}', timeout=90)
     )
     desk.beat(crons='["tidy"]')
-    desk.browser.go("#/scheduler/tidy")
+    desk.go("scheduler/tidy")
     expect(page.get_by_text("It has not run yet.")).to_be_visible()
     expect(page.locator(".next li")).to_have_count(5)
     expect(page.locator(".entry")).to_contain_text("1 m 30 s")
@@ -240,27 +166,27 @@ def poll_history(desk: Desk) -> list[tuple[str, int]]:
 def test_an_orphaned_entry_can_only_be_forgotten(desk: Desk) -> None:
     desk.cron.put(entry("a.b_c:1"))
     desk.beat()
-    desk.browser.go("#/scheduler")
-    desk.browser.page.get_by_role("link", name="a.b_c:1").click()
-    page = desk.browser.page
+    desk.go("scheduler")
+    desk.page.get_by_role("link", name="a.b_c:1").click()
+    page = desk.page
     expect(page.locator(".entry .actions button")).to_have_text(["Forget"])
     page.locator(".entry .actions button").click()
     desk.confirm("Forget")
     desk.told("a.b_c:1 is forgotten")
     expect(page).to_have_url(re.compile("#/scheduler$"))
     assert desk.sent() == [("DELETE", "/cron/a.b_c%3A1")]
-    desk.browser.go("#/scheduler/a.b_c%3A1")
+    desk.go("scheduler/a.b_c%3A1")
     expect(page.get_by_text("There is no cron entry a.b_c:1")).to_be_visible()
 
 
 def test_the_history_is_paged_and_stays_on_its_page(desk: Desk) -> None:
-    page, cron = desk.browser.page, desk.cron
+    page, cron = desk.page, desk.cron
     cron.put(entry("tidy"))
     desk.beat(crons='["tidy"]')
     now = cron.now()
     for n in range(25):
         desk.space.raw.zadd(desk.space.keys.cron_history("tidy"), {f"run-{n:02}": now - 25 + n})
-    desk.browser.go("#/scheduler/tidy")
+    desk.go("scheduler/tidy")
     runs = page.locator("#history-tidy tbody tr")
     expect(runs).to_have_count(20)
     expect(runs.first).to_contain_text(re.compile("run-24.*expired"))
@@ -269,78 +195,4 @@ def test_the_history_is_paged_and_stays_on_its_page(desk: Desk) -> None:
     for _ in range(2):
         expect(runs).to_have_count(5)
         expect(runs.last).to_contain_text("run-00")
-        desk.browser.button("Refresh").click()
-
-
-# -- all three
-
-
-@pytest.mark.fault(7)
-def test_a_viewer_sees_machinery_without_controls(visit: Visitor, guarded_shop: Engine) -> None:
-    """B5: opened workers and entries offer nothing."""
-    browser = visit(guarded_shop, at="#/workers?pool=images")
-    page = browser.page
-    browser.sign_in("vic")
-    page.locator(".toggler").first.click()
-    expect(page.locator(".opened tbody tr")).to_have_count(3)
-    expect(page.locator(".opened").get_by_role("button", name="Cancel")).to_have_count(0)
-    browser.go("#/scheduler/tidy")
-    expect(page.locator(".next li")).to_have_count(5)
-    expect(page.locator(".entry .actions")).to_have_count(0)
-    browser.go("#/servers")
-    expect(page.locator("#servers tbody tr")).to_have_count(1)
-
-
-@pytest.mark.parametrize("route", ["servers", "workers", "scheduler", "scheduler/tidy"])
-def test_the_pages_can_be_read_by_everyone(visit: Visitor, open_shop: Engine, route: str) -> None:
-    """B18, B20: names, contrast in both themes, one id once; nothing scrolls sideways, rows open by key."""
-    browser = visit(open_shop, at=f"#/{route}", width=360 if route == "servers" else 1280)
-    page = browser.page
-    toggler = page.locator(".toggler:visible").first
-    expect(toggler).to_be_visible()
-    toggler.press("Enter")
-    if route != "scheduler/tidy":
-        expect(page.locator(".opened")).to_have_count(1)
-        expect(page.locator("#content .skeleton")).to_have_count(0)
-    for width, scheme in ((1280, "light"), (1280, "dark"), (768, "light"), (360, "dark")):
-        page.set_viewport_size({"width": width, "height": 800})
-        page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-        assert page.evaluate(AUDIT) == [], (width, scheme)
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
-
-
-@pytest.mark.security(11)
-def test_hostile_texts_stay_texts(desk: Desk) -> None:
-    """B21: names of hosts, pools, types, entries and their zones."""
-    page = desk.browser.page
-    hostile: dict[str, Any] = {"name": HOSTILE, "job_type": HOSTILE, "queue": HOSTILE, "timezone": HOSTILE}
-    desk.beat(hostname=HOSTILE, go_version=HOSTILE, version=HOSTILE, pool=HOSTILE)
-    desk.space.raw.hset(desk.space.keys.worker(f"{HOSTILE}@{ONE}"), "queues", HOSTILE)
-    desk.cron.put(
-        entry("x", payload=json.dumps({HOSTILE: HOSTILE}).encode(), next_run=desk.cron.now() + 60, **hostile),
-        meta=None,
-    )
-    for route, where in (("servers", "#servers"), ("workers", "#workers"), ("scheduler", "#cron")):
-        desk.browser.go(f"#/{route}")
-        expect(page.locator(where)).to_contain_text("<img src=x")
-        expect(page.locator(where)).to_contain_text("\\u202e")
-        assert page.evaluate("document.querySelectorAll('main img').length") == 0
-    page.locator(".toggler").first.click()
-    expect(page.locator(".entry pre")).to_contain_text("<img src=x")
-    assert "\\u202e" in desk.browser.text("#content")
-
-
-def test_empty_pages_say_what_would_fill_them(desk: Desk) -> None:
-    """B4: no data, and a filter that matches nothing."""
-    page = desk.browser.page
-    for route, text in (
-        ("servers", "No server is running"),
-        ("workers", "No worker is running"),
-        ("scheduler", "No schedule yet"),
-    ):
-        desk.browser.go(f"#/{route}")
-        expect(page.locator("#content")).to_contain_text(text)
-    desk.beat()
-    for route in ("servers?q=nothing", "workers?pool=nothing"):
-        desk.browser.go(f"#/{route}")
-        expect(page.locator(".state-title")).to_have_text("0 of 1 match")
+        desk.button("Refresh").click()

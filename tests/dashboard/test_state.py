@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
@@ -112,27 +111,3 @@ def test_shortcuts_and_their_help(visit: Visitor, api: Api) -> None:
     page.keyboard.press("g")
     page.keyboard.press("q")
     expect(page.locator("h1")).to_have_text("Queues")
-
-
-AUDIT = (Path(__file__).parent / "audit.js").read_text("utf-8")
-"""Returns what is wrong with the page that is shown, as far as a program can tell."""
-
-
-@pytest.mark.fault(20)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_names_structure_and_contrast(visit: Visitor, open_shop: Engine, scheme: str) -> None:
-    """B18: what a machine can tell of accessibility, on every page, in both themes."""
-    browser = visit(open_shop, color_scheme=scheme)
-    page = browser.page
-    for route in ("overview", "queues", "queues/billing", "jobs", "jobs/inv-990", "jobs/img-0"):
-        browser.go(f"#/{route}")
-        expect(page.locator("#content .panel").first).to_be_visible()
-        expect(page.locator("#content .skeleton")).to_have_count(0)
-        assert page.evaluate(AUDIT) == [], route
-        assert page.locator("main, nav, header").count() >= 3
-    browser.go("#/jobs?status=retry")
-    page.get_by_label("Select this page").check()
-    browser.button("Delete").click()
-    expect(page.get_by_text("4 of 4 jobs can be changed.")).to_be_visible()
-    assert page.evaluate(AUDIT) == []
-    expect(page.get_by_role("dialog", name="Delete: 4 selected jobs")).to_be_visible()

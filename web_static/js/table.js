@@ -61,6 +61,6 @@ export const paged = ({query: {page, size}}, {data = [], meta = {}}) => ({rows: 
 export function list({ctx, id, title, source, fields = [], columns, part, what, empty, all, more = [], hide, ...rest}) {
   const {query} = ctx, found = filters(fields, query, ctx.set), own = !part, {rows, total} = (part ??= paged(ctx, source));
   return [!hide && found.node, panel({id: `${id}-list`, title, source, flush: true, empty: own && (found.active || query.page > 1) ? null : empty,
-    actions: rows.length > 0 && exportMenu(id, rows, [...columns, ...more]),
+    actions: !hide && rows.length > 0 && exportMenu(id, rows, [...columns, ...more]),
     body: () => (rows.length || hide || (own && query.page > 1) ? [table({ctx, id, columns, rows, caption: caption(what, part), ...rest}), pager({...part, onset: ctx.set})] : found.none(all ?? total))})];
 }

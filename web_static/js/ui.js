@@ -143,7 +143,7 @@ export const choose = (label, list, value, onchoose) => h('select', {'aria-label
 export function pager({page, size, total, more, onset, name = ''}) {
   if (total <= 20 && page === 1) return null;
   const last = Math.max(1, Math.ceil(total / size)), button = (text, id, to) => h('button', {id, disabled: to < 1 || to > last, onclick: () => onset({page: to})}, text);
-  return h('nav.pager', {'aria-label': `Pages ${name}`}, button('Previous', `${name}previous-page`, page - 1), h('span', `Page ${count(page)} of ${count(last)}${more ? '+' : ''}`), button('Next', `${name}next-page`, page + 1),
+  return h('nav.pager', {'aria-label': `Turn the pages ${name}`.trim()}, button('Previous', `${name}previous-page`, page - 1), h('span', `Page ${count(page)} of ${count(last)}${more ? '+' : ''}`), button('Next', `${name}next-page`, page + 1),
     h('span.size', 'Rows ', choose('Rows per page', [20, 50, 100].map((n) => [n, n]), size, (value) => onset({page: 1, size: +value}))));
 }
 
