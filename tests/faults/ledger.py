@@ -51,6 +51,7 @@ class Run:
 
     starts: list[float] = field(default_factory=list)
     ends: list[float] = field(default_factory=list)
+    cancels: list[float] = field(default_factory=list)
 
 
 class Ledger:
@@ -147,6 +148,8 @@ class Ledger:
                 runs[job_id].starts.append(float(time_s))
             elif what == "end":
                 runs[job_id].ends.append(float(time_s))
+            elif what == "cancel":
+                runs[job_id].cancels.append(float(time_s))
         return runs
 
     def check(self, row: str, *, note: str = "", may_lose: tuple[tuple[float, float], ...] = ()) -> Counts:
@@ -169,10 +172,7 @@ class Ledger:
             assert len(accepted) <= 1 or may_lose, f"I7: {job_id} was accepted twice"
         self.burned = sum(_burned(job_id, job) for job_id, job in jobs.items())
         self._check_family(jobs, runs)
-        self.space.assert_sound()
-        census = examine(self.store, settle_s=0)
-        assert not census.findings, census.findings[:10]
-        self.check_keys()
+        self.check_space()
         extra = sum(
             max(0, len(run.starts) - mix.KINDS[mix.kind_of(job_id)].runs) for job_id, run in runs.items()
         )
@@ -251,7 +251,14 @@ class Ledger:
                 assert ends, f"I5: {job_id} ran without its parent {of}"
                 assert min(ends) <= min(runs[job_id].starts), f"I5: {job_id} ran before its parent {of}"
 
-    def check_keys(self) -> None:
+    def check_space(self) -> None:
+        """I8, I9, and whatever else `gqm doctor --ledger` would find."""
+        self.space.assert_sound()
+        census = examine(self.store, settle_s=0)
+        assert not census.findings, census.findings[:10]
+        self._check_keys()
+
+    def _check_keys(self) -> None:
         """I9: only keys that last for good have no expiry."""
         names = list(self.raw.scan_iter(self.keys.prefix + "*", count=1000))
         for start in range(0, len(names), 1000):
@@ -261,7 +268,11 @@ class Ledger:
                 found = zip(names[start : start + 1000], pipe.execute(), strict=True)
             for name, ttl in found:
                 short = name.decode().removeprefix(self.keys.prefix)
-                assert ttl != -1 or LASTING.fullmatch(short), f"I9: {short} has no expiry"
+                assert ttl != -1 or LASTING.fullmatch(short), f"I9: {short} has no expiry: {self._told(name)}"
+
+    def _told(self, name: bytes) -> dict[bytes, bytes]:
+        """What a failure shows of a key."""
+        return self.raw.hgetall(name) if self.raw.type(name) == b"hash" else {}
 
     def check_cron(self, entry: str, slots: range) -> int:
         """I6: each of these slots fired once, and no other inside their span; return how many fired."""
