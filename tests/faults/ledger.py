@@ -38,7 +38,7 @@ __all__ = ["Footprint", "Ledger", "Run"]
 
 TERMINAL = ("completed", "dead_letter", "canceled")
 LASTING = re.compile(
-    r"queues|settings|servers|workers|dag:roots|cron:(entries|meta|slots|history:.+|current:.+|active:.+)"
+    r"queues|settings|servers|workers|audit|dag:roots|cron:(entries|meta|slots|history:.+|current:.+|active:.+)"
     r"|queue:.+:(completed|dead_letter|canceled)|stats:.+:(ledger|processed_total|failed_total)"
 )
 """Keys that a key space keeps for good; in the queues' sets stand only jobs that are retained."""
