@@ -73,15 +73,15 @@ class Server:
         assert self._process is not None, "the server does not run"
         return self._process.pid
 
-    def start(self) -> None:
-        """Start the process and wait until it answers."""
+    def start(self, *more: str) -> None:
+        """Start the process and wait until it answers; ``more`` are options for this time only."""
         assert self._process is None, "the server runs already"
         options = ["--unixsocket", self.socket, "--unixsocketperm", "700", "--port", str(self.port)]
         options += ["--bind", "127.0.0.1", "--dir", str(self.folder), "--save", ""]
         options += ["--appendonly", "yes", "--daemonize", "no"]
         with (self.folder / "server.log").open("wb") as log:
             self._process = subprocess.Popen(
-                [self._binary, *options, *self._args],
+                [self._binary, *options, *self._args, *more],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

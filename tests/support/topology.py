@@ -87,16 +87,19 @@ class Watched:
     def wait_promoted(self) -> None:
         """Wait until the replica is the master, also for the Sentinel; the two change their places here."""
         with redis.Redis(port=self.port) as sentinel, redis.Redis(port=self.replica.port) as raw:
-            wanted = ("127.0.0.1", self.replica.port)
-            eventually(
-                lambda: (
-                    raw.info("replication")["role"] == "master"
-                    and sentinel.sentinel_get_master_addr_by_name("main") == wanted
-                ),
-                LONG_S,
-                message="the replica took over",
-            )
+
+            def promoted() -> bool:
+                if raw.info("replication")["role"] != "master":
+                    return False
+                return int(sentinel.sentinel_get_master_addr_by_name("main")[1]) == self.replica.port
+
+            eventually(promoted, LONG_S, message="the replica took over")
         self.master, self.replica = self.replica, self.master
+
+    def follow(self) -> None:
+        """Start the old master again, as a replica of the new one."""
+        self.replica.start("--replicaof", f"127.0.0.1 {self.master.port}")
+        self.wait_ready()
 
     def close(self) -> None:
         """End the Sentinel."""
