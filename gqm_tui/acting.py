@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Literal
 
-from gqm_tui.core.actionlog import ActionLog
+from gqm_tui.core.actionlog import ActionLog, Entry
 from gqm_tui.core.actions import Care, Plan
 from gqm_tui.core.clock import Clock
 from gqm_tui.core.perform import PressGuard, Progress, Result, Survey, run_bulk, run_one, survey
+from gqm_tui.core.text import fit
 from gqm_tui.messages import ActionDone
 
 if TYPE_CHECKING:
@@ -77,11 +78,14 @@ class Acting:
                 self._done()
             yield progress
 
-    def undo(self) -> None:
-        """Take the newest action of this context back that can be."""
-        entry = self.log.to_undo(self._app.context_name)
-        if entry is None or entry.plan.undo is None:
-            self.tell("nothing to undo", "information")
+    def undo(self, entry: Entry | None = None) -> None:
+        """Take an action back, without one the newest of this context that can be."""
+        chosen, entry = entry, entry or self.log.to_undo(self._app.context_name)
+        if entry is None or entry.plan.undo is None or not entry.undoable:
+            self.tell("nothing to undo" if chosen is None else "this cannot be taken back", "information")
+            return
+        if entry.context != self._app.context_name:
+            self.tell(f"that was done at {fit(entry.context, 40)}", "warning")
             return
         if (reason := self._app.locked) is not None:
             self.tell(reason, "warning")

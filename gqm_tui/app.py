@@ -5,12 +5,12 @@ from typing import ClassVar
 
 import msgspec
 from textual import work
-from textual.app import App
 from textual.binding import Binding, BindingType
 
 from gqm_tui import keymap, themes
 from gqm_tui.acting import Acting
 from gqm_tui.attention import Attention
+from gqm_tui.bar import bar_facts
 from gqm_tui.choices import Choices
 from gqm_tui.contexts import Contexts
 from gqm_tui.core import fmt
@@ -27,15 +27,15 @@ from gqm_tui.core.state import State, StateFile
 from gqm_tui.core.store import PaneState, Tag, View
 from gqm_tui.core.table import Sort
 from gqm_tui.dialogs import Dialogs
+from gqm_tui.keyorder import KeysInOrder
 from gqm_tui.messages import RoleChanged, Ticked
 from gqm_tui.outside import Outside
 from gqm_tui.palette import Palette
 from gqm_tui.screens.doors import Doors
 from gqm_tui.screens.frame import TABS, FrameScreen, PaneScreen
+from gqm_tui.screens.help import written
 from gqm_tui.screens.main import MainScreen, PaneMaker
 from gqm_tui.screens.panes.base import NARROW_BELOW, Pane
-from gqm_tui.screens.panes.base import reason as why
-from gqm_tui.widgets.top_bar import BarFacts
 
 ME_EVERY_S = 60.0
 STATS_EVERY_S = 5.0
@@ -43,7 +43,7 @@ TINY_BELOW = 66  # columns; the seven tabs with their short names need that many
 Connect = Callable[[ContextConfig], ApiClient]
 
 
-class GqmApp(Choices, Dialogs, App[int], inherit_bindings=False):
+class GqmApp(Choices, Dialogs, KeysInOrder, inherit_bindings=False):
     """`gqm tui`: everything an operator does, over the REST API alone."""
 
     CSS_PATH = "styles/app.tcss"
@@ -76,11 +76,11 @@ class GqmApp(Choices, Dialogs, App[int], inherit_bindings=False):
         self.outside = Outside(self)
         self.contexts = Contexts(self)
         self.palette = Palette(self)
-        self._connect = connect
+        self.connect = connect
         self._pane_makers = panes
         context = settings.context
         self.session = Session(context, connect(context), key_given=bool(context.key))
-        self._frame_view = View(self.session.name, "frame")
+        self.frame_view = View(self.session.name, "frame")
         self._frame_poller: Poller | None = None
         for theme in (*themes.OWN, *map(themes.from_file, settings.themes)):
             self.register_theme(theme)
@@ -120,9 +120,9 @@ class GqmApp(Choices, Dialogs, App[int], inherit_bindings=False):
             on_failed=lambda tag: self._frame_arrived(tag, ""),
         )
         self._frame_poller = poller
-        self._frame_view = View(self.session.name, "frame")
+        self.frame_view = View(self.session.name, "frame")
         poller.show(
-            self._frame_view,
+            self.frame_view,
             [
                 PartSpec("me", "/auth/me", {}, Me, every=ME_EVERY_S),
                 PartSpec("stats", path("stats"), {}, Stats, every=STATS_EVERY_S),
@@ -131,9 +131,9 @@ class GqmApp(Choices, Dialogs, App[int], inherit_bindings=False):
         await poller.run()
 
     def _frame_arrived(self, tag: Tag, part: str) -> None:
-        if tag != self._frame_view.tag:
+        if tag != self.frame_view.tag:
             return
-        me, stats = self._frame_view.parts.get("me"), self._frame_view.parts.get("stats")
+        me, stats = self.frame_view.parts.get("me"), self.frame_view.parts.get("stats")
         before = self.session.me, self.session.locked
         if me is not None:
             self.session.me_error = me.error
@@ -149,6 +149,17 @@ class GqmApp(Choices, Dialogs, App[int], inherit_bindings=False):
             if before != (self.session.me, self.session.locked):
                 screen.post_message(RoleChanged())
                 self.screen.refresh_bindings()
+
+    async def begin(self, session: Session) -> None:
+        """Look at another server, or with another key: every screen begins anew."""
+        for screen in self.screen_stack:
+            if isinstance(screen, FrameScreen):
+                screen.retire()
+        self.session, self.frozen = session, False
+        while not isinstance(self.screen, MainScreen):
+            await self.pop_screen()
+        await self.switch_screen(MainScreen(self._pane_makers, self.tab))
+        self._poll_frame()
 
     # What panes ask.
 
@@ -175,7 +186,8 @@ class GqmApp(Choices, Dialogs, App[int], inherit_bindings=False):
     def unauthorized_text(self, error: ApiError) -> tuple[str, str]:
         """What a pane says after a 401."""
         if self.session.key_given:
-            return f"key refused for {self.session.name}", "Start with another key, or set one in tui.toml."
+            again = written(self.keys_of("app.context")[0])
+            return f"key refused for {self.session.name}", f"Press {again} to give another key."
         return f"{self.session.name} wants a sign-in", f"{error.sentence} · F5 asks for it"
 
     def keys_of(self, key_id: str) -> list[str]:
@@ -216,7 +228,7 @@ class GqmApp(Choices, Dialogs, App[int], inherit_bindings=False):
     def saw(self, pane: Pane) -> None:
         """A pane got replies or failures: take over what they say of the connection."""
         was = self.session.down
-        self.session.down = pane.state_now() is PaneState.DOWN
+        self.session.note_down(pane.state_now() is PaneState.DOWN, self.clock.monotonic())
         error = pane.view.error()
         refused = error is not None and error.kind in (Kind.UNAUTHORIZED, Kind.FORBIDDEN)
         if refused and self.session.me_error is None:
@@ -249,7 +261,8 @@ class GqmApp(Choices, Dialogs, App[int], inherit_bindings=False):
 
     def action_undo(self) -> None:
         """Take the last pause, resume, enable or disable back."""
-        self.acting.undo()
+        pane = self.visible_pane
+        self.acting.undo(None if pane is None else pane.to_undo())
 
     # The frame.
 
@@ -271,7 +284,10 @@ class GqmApp(Choices, Dialogs, App[int], inherit_bindings=False):
             return
         narrow, tiny = self.size.width < NARROW_BELOW, self.size.width < TINY_BELOW
         screen.bar.show_facts(
-            self._facts(screen.pane), narrow=narrow, variables=self.theme_variables, colour=not self.no_color
+            bar_facts(self, screen.pane),
+            narrow=narrow,
+            variables=self.theme_variables,
+            colour=not self.no_color,
         )
         stats = self.session.stats
         for name, number, wide, short, counted in TABS:
@@ -286,30 +302,6 @@ class GqmApp(Choices, Dialogs, App[int], inherit_bindings=False):
         if screen.tabs.active != wanted:
             with screen.prevent(screen.tabs.TabActivated):
                 screen.tabs.active = wanted
-
-    def _facts(self, pane: Pane | None) -> BarFacts:
-        view = self._frame_view if pane is None else pane.view
-        now = self.clock.monotonic()
-        state = PaneState.LOADING if pane is None else pane.state_now()
-        age = view.age(now)
-        error = view.error()
-        stale = state in (PaneState.DOWN, PaneState.STALE)
-        server_now = view.server_now(now)
-        return BarFacts(
-            state=state,
-            context=self.session.name,
-            host=self.session.host,
-            badges=self.session.badges,
-            identity=self.session.identity,
-            role=self.session.role,
-            every=f"{self.interval:g}s",
-            took=_took(view),
-            time="" if server_now is None else fmt.clock(server_now, local=self.settings.local_time),
-            reason="" if error is None else why(error),
-            retry="" if pane is None else pane.retry_text(now),
-            data_age=fmt.age(age) if stale and age is not None else "",
-            production=self.session.context.production,
-        )
 
     def footer_changed(self, pane: Pane) -> None:
         """Draw the footer of a pane anew when the pane says something else in it."""
@@ -368,8 +360,3 @@ class GqmApp(Choices, Dialogs, App[int], inherit_bindings=False):
     async def action_quit(self) -> None:
         """Leave with exit code 0."""
         self.exit(0)
-
-
-def _took(view: View) -> str:
-    main = view.parts.get(view.main)
-    return "" if main is None or main.took_ms is None else fmt.duration(main.took_ms)

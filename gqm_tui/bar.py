@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 def bar_facts(app: "GqmApp", pane: Pane | None) -> BarFacts:
     """Gather the facts; without a pane they are those of the frame's own polling."""
-    view = app.frame_view if pane is None else pane.view
+    view = app.frame_view if pane is None else pane.bar_view
     now = app.clock.monotonic()
-    state = PaneState.LOADING if pane is None else pane.state_now()
+    state = PaneState.LOADING if pane is None else pane.bar_state
     age, error, server_now = view.age(now), view.error(), view.server_now(now)
     stale = state in (PaneState.DOWN, PaneState.STALE)
     session = app.session

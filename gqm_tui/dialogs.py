@@ -9,6 +9,15 @@ if TYPE_CHECKING:
 class Dialogs:
     """The app's actions that open a dialog over what can be seen; each is imported when it is first used."""
 
+    def action_action_log(self) -> None:
+        """Show what was done from here, and the server's audit."""
+        app = cast("GqmApp", self)
+        app.doors.action_log()
+
+    def action_contexts(self) -> None:
+        """Show the servers that can be opened."""
+        cast("GqmApp", self).contexts.show()
+
     def action_help(self) -> None:
         """Show the keys of this place."""
         from gqm_tui.screens.help import HelpScreen, help_lines

@@ -69,8 +69,17 @@ SCOPES: dict[str, tuple[Key, ...]] = {
             "go to the next problem",
             shown="!",
         ),
+        Key(
+            "app.context",
+            "at",
+            "app.contexts",
+            "Context",
+            "open another server, or give another key",
+            shown="@",
+        ),
         Key("app.slower", "plus", "app.interval(1)", "Slower", "fetch less often", shown="+"),
         Key("app.faster", "minus", "app.interval(-1)", "Faster", "fetch more often", shown="-"),
+        Key("app.log", "L", "app.action_log", "Action log", "what was done from here, and the server's audit"),
         Key("app.undo", "u", "app.undo", "Undo", "take the last pause, resume, enable or disable back"),
         Key("app.theme", "T", "app.toggle_theme", "Theme", "dark or light"),
         Key("app.region", "f6", "app.next_region", "Region", "move the focus to the next region", shown="F6"),
@@ -186,6 +195,7 @@ SCOPES: dict[str, tuple[Key, ...]] = {
         Key("job.wrap", "w", "wrap", "Wrap", "wrap long lines, or cut them"),
         Key("job.back", "escape", "back", "Back", "go back", A, shown="esc"),
     ),
+    "actions": _SECTION,
     "overview": (Key("overview.open", "enter", "open_problem", "Go there", "go to what needs attention", A),),
 }
 

@@ -53,6 +53,13 @@ class Doors:
 
         self._app.open(FailedPane(group, status, queue, filter_text))
 
+    def action_log(self) -> None:
+        """Show what was done from here; the key does nothing where that is in sight already."""
+        from gqm_tui.screens.panes.action_log import ActionLogPane
+
+        if not isinstance(self._app.visible_pane, ActionLogPane):
+            self._app.open(ActionLogPane())
+
     def graph(self, job_id: str) -> None:
         """Show the jobs around one job, and who waits for whom."""
         from gqm_tui.screens.panes.graph import GraphPane

@@ -29,6 +29,10 @@ class World:
     app: GqmApp
     clock: FakeClock
     client: FakeClient
+    others: dict[str, FakeClient] = field(default_factory=dict)
+    """The APIs of other contexts, by their names."""
+    connected: list[ContextConfig] = field(default_factory=list)
+    """What clients were made for, in order."""
 
     async def settle(self, pilot: Pilot[Any]) -> None:
         """Let everything that is under way come to rest."""
@@ -56,21 +60,37 @@ def world(
     settings: Mapping[str, Any] | None = None,
     state: State | None = None,
     state_path: Path | None = None,
+    others: Mapping[str, Routes] | None = None,
 ) -> World:
-    """Make an app that asks a fake API. `routes` fills it; identity and statistics are there already."""
+    """Make an app that asks a fake API. `routes` fills it; identity and statistics are there already.
+
+    `others` are the APIs of further contexts, by name.
+    """
     clock = FakeClock()
-    client = FakeClient(clock)
-    client.route("GET", "/auth/me", me(role=role))
-    client.route("GET", "/stats", stats())
-    if routes is not None:
-        routes(client)
+
+    def api(fill: Routes | None) -> FakeClient:
+        client = FakeClient(clock)
+        client.route("GET", "/auth/me", me(role=role))
+        client.route("GET", "/stats", stats())
+        if fill is not None:
+            fill(client)
+        return client
+
+    client = api(routes)
+    more = {name: api(fill) for name, fill in (others or {}).items()}
+    connected: list[ContextConfig] = []
+
+    def connect(context: ContextConfig) -> FakeClient:
+        connected.append(context)
+        return more.get(context.name, client)
+
     given = ContextConfig(**{"name": "prod-eu", "url": "http://127.0.0.1:8080", **(context or {})})
     chosen = Settings(**{"context": given, "contexts": (given,), "tab": tab, **(settings or {})})
     file = StateFile(state_path or Path(mkdtemp()) / "tui.json")
     if state is not None:
         file.state = msgspec.structs.replace(state)
-    app = GqmApp(chosen, connect=lambda _context: client, clock=clock, state_file=file, panes=tab_makers())
-    return World(app, clock, client)
+    app = GqmApp(chosen, connect=connect, clock=clock, state_file=file, panes=tab_makers())
+    return World(app, clock, client, more, connected)
 
 
 Act = Callable[[World, Pilot[Any]], Awaitable[None]]
@@ -90,6 +110,7 @@ class Scene:
     act: Act | None = None
     no_color: bool = False
     state: State | None = None
+    others: Mapping[str, Routes] = field(default_factory=dict)
 
     def world(self) -> World:
         """Make the app of this picture."""
@@ -100,6 +121,7 @@ class Scene:
             settings=self.settings,
             context=self.context,
             state=self.state,
+            others=self.others,
         )
 
     async def play(self, made: World, pilot: Pilot[Any]) -> None:

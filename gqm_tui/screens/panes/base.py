@@ -13,8 +13,10 @@ from textual.worker import Worker, WorkerState
 
 from gqm_tui import keymap
 from gqm_tui.core import fmt
+from gqm_tui.core.actionlog import Entry
 from gqm_tui.core.errors import ApiError
 from gqm_tui.core.poll import PartSpec, Poller
+from gqm_tui.core.session import Session
 from gqm_tui.core.store import PaneState, Part, Tag, View
 from gqm_tui.core.table import Tone
 from gqm_tui.messages import PollFailed, Refreshed, Ticked
@@ -41,6 +43,7 @@ class Pane(Vertical):
         super().__init__(id=id)
         self._polling: Worker[None] | None = None
         self._poller: Poller | None = None
+        self._session: Session | None = None
         self._painted_at = float("-inf")
         self.view = View("", self.name_of_view)
 
@@ -96,6 +99,7 @@ class Pane(Vertical):
         """Come into sight: fetch now, and again every interval."""
         if self._polling is not None:
             return
+        self._session = self.gqm.session
         self._poller = Poller(
             self.gqm.client,
             self.gqm.clock,
@@ -159,6 +163,8 @@ class Pane(Vertical):
     def on_refreshed(self, message: Refreshed) -> None:
         """Paint the new data."""
         message.stop()
+        if self._session is not self.gqm.session:
+            return  # an answer of a server that was left
         self.gqm.attention.note(self.view)
         self.gqm.saw(self)
         self._repaint()
@@ -166,6 +172,8 @@ class Pane(Vertical):
     def on_poll_failed(self, message: PollFailed) -> None:
         """Paint the state of an outage; the rows of before stay."""
         message.stop()
+        if self._session is not self.gqm.session:
+            return
         self.gqm.saw(self)
         self._repaint()
 
@@ -236,6 +244,22 @@ class Pane(Vertical):
     def part(self, name: str) -> Part[object] | None:
         """A part of the view, None before it was asked for."""
         return self.view.parts.get(name)
+
+    # What the first line of the screen tells of it.
+
+    @property
+    def bar_view(self) -> View:
+        """The data whose age and errors the bar tells."""
+        return self.view
+
+    @property
+    def bar_state(self) -> PaneState:
+        """The state that the bar tells."""
+        return self.state_now()
+
+    def to_undo(self) -> Entry | None:
+        """The action that the undo key would take back here; None leaves it to the log."""
+        return None
 
     def action_back(self) -> None:
         """Close a drill-down; a pane of a tab stays."""

@@ -49,7 +49,7 @@ class TablePane(Pane):
 
     BINDINGS: ClassVar[list[BindingType]] = keymap.scope("list")
     awaited: ClassVar[str] = "data"
-    paged: ClassVar[bool] = False
+    paged: bool = False
     markable: ClassVar[bool] = False
     default_sort: ClassVar[Sort] = Sort("", True)
     table_class: ClassVar[type[LiveTable]] = LiveTable
@@ -121,6 +121,17 @@ class TablePane(Pane):
         """Lines between the title and the table."""
         return ()
 
+    @property
+    def crumbs(self) -> str:
+        """What stands before the title."""
+        return self.gqm.crumbs_before(self)
+
+    @property
+    def known(self) -> bool:
+        """Whether there were rows, or none, to tell of."""
+        main = self.part(self.view.main)
+        return main is not None and main.value is not None
+
     def whole(self, total: int) -> int | None:
         """How many rows there are without a filter; None when nobody knows."""
         return None if self.paged and self.filter.terms else total
@@ -161,7 +172,7 @@ class TablePane(Pane):
 
     def focus_main(self) -> None:
         """Give the table the focus."""
-        self.table.focus()
+        self.screen.set_focus(self.table)
 
     def subject(self, key: keymap.Key) -> tuple[str, str]:
         """The marks, or else the row under the cursor."""
@@ -239,9 +250,8 @@ class TablePane(Pane):
         return (FilterBar.hint(), (), {}) if self.filtering else self.footer()
 
     def _paint_title(self, state: PaneState, total: int, shown: int) -> None:
-        before = self.gqm.crumbs_before(self)
-        main = self.part(self.view.main)
-        if main is None or main.value is None:
+        before = self.crumbs
+        if not self.known:
             # Nothing is known yet, so nothing is counted.
             self._title.show(f"{before}{self.crumb if before else ''} {fmt.UNKNOWN}".strip())
             return
@@ -326,7 +336,7 @@ class TablePane(Pane):
         """Open the filter bar."""
         self._head.add_class("-filtering")
         self._bar.value = self.filter_text
-        self._bar.focus()
+        self.screen.set_focus(self._bar)
         self.paint()
 
     @on(FilterBar.Edited)

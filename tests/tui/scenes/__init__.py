@@ -2,7 +2,9 @@
 
 from tests.support.tui_app import Scene
 from tests.tui.scenes import (
+    action_log,
     confirm,
+    contexts,
     dag,
     dialogs,
     failed,
@@ -16,7 +18,9 @@ from tests.tui.scenes import (
 )
 
 ALL: dict[str, Scene] = {
+    **action_log.SCENES,
     **confirm.SCENES,
+    **contexts.SCENES,
     **queues.SCENES,
     **jobs.SCENES,
     **job.SCENES,
@@ -25,6 +29,6 @@ ALL: dict[str, Scene] = {
     **failed.SCENES,
     **dag.SCENES,
     **signing.SCENES,
-    **palette.SCENES,
     **dialogs.SCENES,
+    **palette.SCENES,
 }
