@@ -9,6 +9,8 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Ma
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self, TypeAlias, TypedDict, Unpack
 
+import msgspec
+
 from gqm.config import code_options, default_config
 from gqm.errors import BatchTooLarge, InvalidJob, JobFailed, JobNotFound
 from gqm.job import (
@@ -37,8 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["AsyncClient", "Client", "Enqueued", "Item"]
 
 
-@dataclass(frozen=True, slots=True)
-class Enqueued:
+class Enqueued(msgspec.Struct, frozen=True):
     """What an enqueue call made."""
 
     id: str

@@ -312,8 +312,9 @@ def _distrust(exc: Exception) -> str | None:
 
 
 def is_stale(exc: Exception) -> bool:
-    """Whether the connection should not be used again: lost, or to a server that became a replica."""
-    return is_lost(exc) or isinstance(exc, exceptions.ReadOnlyError | exceptions.MasterDownError)
+    """Whether the connection should not be used again: lost, out of step, or to one that became a replica."""
+    stale = exceptions.InvalidResponse | exceptions.ReadOnlyError | exceptions.MasterDownError
+    return is_lost(exc) or isinstance(exc, stale)
 
 
 def is_full(exc: Exception) -> bool:

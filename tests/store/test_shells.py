@@ -182,6 +182,23 @@ def test_answer_that_the_reader_refuses_leaves_no_dirty_connection(store: Store)
     assert store.run(echo("second")) == "second"
 
 
+def test_answer_out_of_step_ends_its_connection(keys: Keys) -> None:
+    with Answering(b"what is this\r\n") as server:
+        store = Store(plain_link(keys, "it", {"host": "127.0.0.1", "port": server.port}))
+        with pytest.raises(RedisSetupError, match="not Redis"):
+            store.run(PING)
+        assert store._idle == []
+        server.answer = b"+PONG\r\n"
+        assert store.run(PING) == b"PONG"
+        store.close()
+
+
+def test_large_answers_come_in_pieces(store: Store) -> None:
+    large = "x" * 1_000_000
+    assert store.run(echo(large)) == large
+    assert store.run(echo("small")) == "small"
+
+
 def test_interrupt_in_the_middle_leaves_no_dirty_connection(store: Store, keys: Keys) -> None:
     class Interrupt(BaseException):
         pass

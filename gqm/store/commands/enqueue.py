@@ -58,9 +58,9 @@ def enqueue(
 
 def _enqueue_plain(keys: Keys, job: NewJob) -> Command[Status]:
     found = script("enqueue_plain")
-    words: tuple[Word, ...] = ("EVALSHA", found.sha, 3, keys.queues, keys.job(job.id), keys.ready(job.queue))
-    words += (keys.prefix, job.id, job.queue, job.type, job.payload, int(job.front), *job.more_fields)
-    return Command(words, _state, found)
+    names = (keys.queues, keys.job(job.id), keys.ready(job.queue))
+    args = (keys.prefix, job.id, job.queue, job.type, job.payload, int(job.front), *job.more_fields)
+    return Command(("EVALSHA", found.sha, 3, *names, *args), _state, found)
 
 
 def _state(raw: Any) -> Status:
