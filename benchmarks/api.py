@@ -18,9 +18,9 @@ import gqm
 from benchmarks.drain import fill
 from benchmarks.harness import Figure, Server, server
 from gqm.config import code_options, default_config
+from gqm.loop import loop_factory
 from gqm.monitor.build import build
 from gqm.monitor.server import HTTPServer
-from gqm.server import loop_factory
 from gqm.store.connect import open_link
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 import gqm
 from benchmarks.harness import Figure, Server, repeat, server
-from gqm.server import loop_factory
+from gqm.loop import loop_factory
 
 JOBS = 20_000
 SLOTS = 10

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import gqm
 from benchmarks.harness import Figure, Server, repeat, server
-from gqm.server import loop_factory
+from gqm.loop import loop_factory
 
 SAMPLES = 200
 

@@ -8,11 +8,10 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
-from typing import TYPE_CHECKING, Literal, TypedDict, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, TypeVar, Unpack, overload
 
-from gqm.client import ConnectionOptions
 from gqm.config import Config, code_options, default_config, load_config, merge
 from gqm.engine.core import Engine, Summary
 from gqm.engine.handlers import (
@@ -27,16 +26,16 @@ from gqm.engine.handlers import (
 )
 from gqm.engine.plan import plan_pools
 from gqm.errors import ConfigIncomplete, RegistrationError
-from gqm.monitor.options import AppOptions, Hooks, split_hooks
+from gqm.loop import run_to_end
+from gqm.monitor.options import Hooks, split_hooks
 from gqm.protection import warn_unprotected
 from gqm.store.connect import open_link
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from gqm.engine.plan import PoolPlan
     from gqm.monitor.context import EngineState
     from gqm.monitor.serving import Served
+    from gqm.server_options import CronOptions, PoolOptions, ServerOptions
     from gqm.store.connect import Link
 
 log = logging.getLogger("gqm")
@@ -44,72 +43,9 @@ log = logging.getLogger("gqm")
 EXTRA_CONNECTIONS = 8
 API_CONNECTIONS = 80
 """Connections to Redis that an API may open: one for each request, and those of the streams."""
-LAST_TASKS_S = 0.2
-"""How long the end of `Server.run` waits for tasks that it cancels."""
 
-T = TypeVar("T")
 H = TypeVar("H", bound=Handler)
 M = TypeVar("M", bound=Middleware)
-
-
-class ServerOptions(ConnectionOptions, AppOptions, total=False):
-    """Keyword options of `Server`: the keys of ``redis``, ``app``, ``scheduler``, and those about the API.
-
-    Durations are seconds, texts like ``"5m"``, or timedeltas. See the configuration reference for meanings.
-    """
-
-    timezone: str
-    log_level: str
-    shutdown_timeout: float | str | timedelta
-    global_job_timeout: float | str | timedelta
-    grace_period: float | str | timedelta
-    result_ttl: float | str | timedelta
-    failure_ttl: float | str | timedelta
-    lease_ttl: float | str | timedelta
-    unknown_type_ttl: float | str | timedelta
-    handlers: Sequence[str]
-    scheduler_enabled: bool
-    poll_interval: float | str | timedelta
-    misfire_grace: float | str | timedelta
-    api: bool
-    api_addr: str
-
-
-class RetryOptions(TypedDict, total=False):
-    """The ``retry`` section of a pool."""
-
-    max_retry: int
-    backoff: Literal["fixed", "exponential", "custom"]
-    backoff_base: float | str | timedelta
-    backoff_max: float | str | timedelta
-    intervals: Sequence[float | str | timedelta]
-    jitter: float
-
-
-class PoolOptions(TypedDict, total=False):
-    """Keyword options of `Server.pool`: the keys of ``pools[]`` of the configuration."""
-
-    queues: Sequence[str]
-    concurrency: int
-    job_timeout: float | str | timedelta
-    grace_period: float | str | timedelta
-    shutdown_timeout: float | str | timedelta
-    dequeue_strategy: Literal["strict", "round_robin", "weighted"]
-    isolation: Literal["thread", "process"]
-    retry: RetryOptions
-
-
-class CronOptions(TypedDict, total=False):
-    """Keyword options of `Server.schedule`: the keys of ``scheduler.cron_entries[]`` of the configuration."""
-
-    name: str
-    timezone: str
-    queue: str
-    payload: Mapping[str, object] | str
-    timeout: float | str | timedelta
-    max_retry: int
-    overlap_policy: Literal["skip", "allow", "replace"]
-    enabled: bool
 
 
 class Server:
@@ -412,41 +348,9 @@ class Server:
         return run_to_end(self.serve())
 
 
-def run_to_end(main: Coroutine[object, object, T]) -> T:
-    """Run a coroutine on a loop of its own that ends with it, whatever tasks it leaves behind."""
-    runner = asyncio.Runner(loop_factory=loop_factory())
-    try:
-        return runner.run(main)
-    finally:
-        loop = runner.get_loop()
-        if runner.run(_cancel_rest()):
-            runner.close()
-        else:
-            # A handler that ignores its cancellation would hold up an orderly end for ever.
-            loop.set_exception_handler(lambda loop, context: None)
-            loop.close()
-
-
-async def _cancel_rest() -> bool:
-    """Cancel all other tasks; returns whether they have ended."""
-    tasks = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in tasks:
-        task.cancel()
-    return not tasks or not (await asyncio.wait(tasks, timeout=LAST_TASKS_S))[1]
-
-
 def _connections(pools: Sequence[PoolPlan], configured: int) -> int:
     """Return how many connections the engine may open: as configured, but never fewer than it waits on."""
     queues = {queue for pool in pools for queue in pool.queues}
     # Per queue a waiter and a settle call, per pool a claim; the rest is for the work in the background.
     least = 2 * len(queues) + len(pools) + EXTRA_CONNECTIONS
     return max(configured or sum(pool.slots for pool in pools) + EXTRA_CONNECTIONS, least)
-
-
-def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Return uvloop's loop if it is installed (extra ``fast``), else ``None`` for the standard one."""
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    return uvloop.new_event_loop

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from gqm.engine.core import Summary
 from gqm.errors import GQMError
-from gqm.server import Server, loop_factory
+from gqm.loop import loop_factory
+from gqm.server import Server
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection

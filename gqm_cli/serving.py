@@ -19,7 +19,8 @@ from gqm.config import Config, code_options, load_config
 from gqm.engine.core import Engine, Summary
 from gqm.engine.plan import plan_pools
 from gqm.errors import RedisUnavailable, RegistrationError
-from gqm.server import Server, run_to_end
+from gqm.loop import run_to_end
+from gqm.server import Server
 from gqm.store.commands.facts import facts
 from gqm.store.connect import Backoff, open_link
 from gqm.store.sync import Store
