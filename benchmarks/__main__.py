@@ -1,9 +1,10 @@
-"""Runs benchmarks: ``python -m benchmarks NAME … | --all [--runs N] [--json]``."""
+"""Runs benchmarks, ``python -m benchmarks NAME … | --all [--runs N] [--json]``, and the suite ``faults``."""
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import sys
 
 from benchmarks.harness import Figure, report
 
@@ -12,8 +13,10 @@ NAMES = ("enqueue", "drain", "pickup", "api", "tui")
 
 def main() -> None:
     """Run what the command line names and print the table."""
+    if sys.argv[1:2] == ["faults"]:
+        importlib.import_module("benchmarks.faults").main(sys.argv[2:])
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(NAMES)}")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(NAMES)}; or faults")
     parser.add_argument("--all", action="store_true", help="run all of them")
     parser.add_argument("--runs", type=int, default=5, help="counted runs of each (5)")
     parser.add_argument("--json", action="store_true", help="print JSON")
