@@ -27,8 +27,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 DEADLINE_S = 60.0
 """How long the jobs of one block may take on a busy machine."""
-SOON_S = 3.0
-"""Jobs due later than that are left waiting."""
+SOON_S = 0.2
+"""Jobs due later than that are left waiting: retries, and jobs of earlier blocks without a handler."""
 
 _BLOCK = re.compile(
     r"^(?:(?P<marks>(?:<!-- run -->\n)?)```(?P<language>\w*)\n(?P<shown>.*?)^```$"
@@ -69,6 +69,7 @@ class Player:
     def __init__(self, socket: str, prefix: str, page: str) -> None:
         self._redis = redis.Redis(unix_socket_path=socket)
         self._config = default_config({"redis.addr": f"unix:{socket}", "redis.prefix": prefix}).redis
+        self._prefix = prefix
         self._page = page
         self.names: dict[str, object] = {"__name__": "__page__"}
 
@@ -107,15 +108,13 @@ class Player:
         return summary
 
     def _idle(self, queues: list[str]) -> bool:
-        prefix = self._config.prefix
-        soon = float(self._redis.time()[0]) + SOON_S
-        if self._redis.zcount(f"{prefix}scheduled", "-inf", soon):
-            return False
-        # Twice: a child may go into a queue that was looked at before its parent ended.
-        return not any(self._holds(f"{prefix}queue:{queue}") for queue in [*queues, *queues])
-
-    def _holds(self, queue: str) -> bool:
-        return bool(self._redis.llen(f"{queue}:ready") or self._redis.zcard(f"{queue}:processing"))
+        seconds, micros = self._redis.time()
+        with self._redis.pipeline(transaction=True) as at_once:  # a job changes its place between two looks
+            at_once.zcount(f"{self._prefix}scheduled", "-inf", seconds + micros / 1e6 + SOON_S)
+            for queue in queues:
+                at_once.llen(f"{self._prefix}queue:{queue}:ready")
+                at_once.zcard(f"{self._prefix}queue:{queue}:processing")
+            return not any(at_once.execute())
 
 
 def each(language: str, use: Callable[[Path, Block], None]) -> None:
