@@ -1,7 +1,6 @@
 """What the palette offers at a place, and how what was taken is carried out."""
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from gqm_tui.core import fmt
@@ -14,16 +13,22 @@ from gqm_tui.screens.frame import FrameScreen
 from gqm_tui.screens.help import HEADINGS, HelpLine, help_lines, written
 from gqm_tui.screens.main import MainScreen
 from gqm_tui.screens.panes.base import Pane
+from gqm_tui.views import SAVE, VIEW, Views
+from gqm_tui.widgets.filter_bar import FilterBar
 
 if TYPE_CHECKING:
     from gqm_tui.app import GqmApp
 
 _NAME_CELLS = 40
 _ID_CELLS = 18
+_NOTE_CELLS = 32
 _LEFT_OUT = frozenset({"app.palette"})
 _TEMPLATES = {
     "job": ("ID", "open a job"),
     "queue": ("NAME", "open a queue"),
+    VIEW: ("NAME", "open a saved view"),
+    SAVE: ("NAME", "save this place as a view"),
+    "ctx": ("NAME", "open another context"),
     "theme": ("NAME", "other colours"),
     "every": ("SECONDS", "fetch more or less often"),
 }
@@ -34,6 +39,7 @@ class Palette:
 
     def __init__(self, app: "GqmApp") -> None:
         self._app = app
+        self._views = Views(app)
         self._entries: list[Entry] = []
 
     def open(self) -> None:
@@ -41,7 +47,13 @@ class Palette:
         from gqm_tui.screens.palette import PaletteScreen
 
         frame = self._app.visible_frame
-        if frame is not None and self._app.screen is frame:
+        if frame is None or self._app.screen is not frame:
+            return
+        if isinstance(frame.focused, FilterBar):
+            # The keys of the table are alive again only when the bar was left.
+            frame.focused.action_leave()
+            self._app.call_after_refresh(self.open)
+        else:
             self._entries = self.entries(frame)
             self._app.push_screen(PaletteScreen(self), self._taken)
 
@@ -49,7 +61,14 @@ class Palette:
 
     def entries(self, frame: FrameScreen) -> list[Entry]:
         """Everything that can be taken at a place: its keys first, then what is known by name."""
-        return [*self._keys(frame), *self._templates(), *self._queues(), *self._jobs(), *self._choices()]
+        return [
+            *self._keys(frame),
+            *self._views.entries(),
+            *self._templates(),
+            *self._queues(),
+            *self._jobs(),
+            *self._choices(),
+        ]
 
     def _keys(self, frame: FrameScreen) -> Iterator[Entry]:
         labels = {} if frame.pane is None else frame.pane.footer_now()[2]
@@ -93,6 +112,9 @@ class Palette:
         return found.values()
 
     def _choices(self) -> Iterator[Entry]:
+        contexts = self._app.contexts
+        for context in contexts.known:
+            yield _command("ctx", context.name, "now" if contexts.is_open(context) else context.url)
         for name in self._app.available_themes:
             yield _command("theme", name, "now" if name == self._app.theme else "")
         for seconds in INTERVALS:
@@ -107,12 +129,24 @@ class Palette:
         if not word:
             few = self._entries if typed.strip() else [*self._brief(history)]
             return ranked(few, typed, history)
+        if word == SAVE:
+            return [Found(self._views.save_entry(rest))] if rest else []
+        if word == "every":
+            return self._paces(rest)
         mine = [entry for entry in self._entries if entry.word == word and not entry.needs_more]
         found = [Found(item.entry, item.score, item.marked) for item in ranked(mine, rest, history)]
         if rest and not any(entry.id == f"{word} {rest}" for entry in mine):
             literal = self._literal(word, rest)
             found += [] if literal is None else [Found(literal)]
         return found
+
+    def _paces(self, rest: str) -> list[Found]:
+        """Give the paces that begin with what was typed; any other number as it was typed."""
+        mine = [entry for entry in self._entries if entry.word == "every" and not entry.needs_more]
+        literal = self._literal("every", rest)
+        same = next((entry for entry in mine if literal is not None and entry.id == literal.id), literal)
+        more = [entry for entry in mine if entry.text.startswith(rest) and entry is not same]
+        return [Found(entry) for entry in (more if same is None else [same, *more])]
 
     def _brief(self, history: Iterable[str]) -> Iterator[Entry]:
         """Give what is listed before anything was typed: what was taken last, the keys, the commands."""
@@ -123,7 +157,7 @@ class Palette:
                 yield entry
         recent = set(history)
         for entry in self._entries:
-            if entry.word == RUN or entry.needs_more or entry.id in recent:
+            if entry.word in (RUN, VIEW) or entry.needs_more or entry.id in recent:
                 yield entry
 
     def _literal(self, word: str, rest: str) -> Entry | None:
@@ -140,27 +174,40 @@ class Palette:
         word, rest = split(typed, self._commands)
         if word == "every":
             return f"{LEAST_INTERVAL_S:g} to {MOST_INTERVAL_S:g} seconds can be chosen"
+        if word == SAVE:
+            return "a name for what is shown now"
         return f"no {word} is called {fit(rest, 30)}" if word else "nothing here is called that"
 
     # What was taken.
 
     @property
-    def _commands(self) -> dict[str, Callable[[str], None]]:
+    def _commands(self) -> dict[str, Callable[[str], Awaitable[None] | None]]:
         return {
             "job": self._app.doors.job,
             "queue": self._app.doors.jobs,
+            VIEW: self._views.open,
+            SAVE: self._views.save,
+            "ctx": self._context,
             "theme": self._app.use_theme,
             "every": lambda text: self._app.poll_every(float(text)),
         }
 
+    def _context(self, name: str) -> None:
+        refused = self._app.contexts.open_named(name)
+        if refused is not None:
+            self._app.notify(refused, severity="warning", markup=False)
+
     async def _taken(self, entry: Entry | None) -> None:
         if entry is None:
             return
-        self._app.remember(palette=remembered(self._app.state.palette, entry.id))
+        if entry.word != SAVE:
+            self._app.remember(palette=remembered(self._app.state.palette, entry.id))
         if entry.word == RUN:
             await self._press(entry)
         else:
-            self._commands[entry.word](entry.id.partition(" ")[2])
+            done = self._commands[entry.word](entry.id.partition(" ")[2])
+            if done is not None:
+                await done
 
     async def _press(self, entry: Entry) -> None:
         """Do what the key does, if it still means what the palette said; the table goes on meanwhile."""
@@ -203,9 +250,8 @@ def _sentence(text: str) -> str:
 
 def _command(word: str, name: str, note: str) -> Entry:
     shown = fit_middle(name, _ID_CELLS) if word == "job" else fit(name, _NAME_CELLS)
-    return replace(
-        Entry(f"{word} {name}", word, shown, note, fill=f"{word} {name}"), also=name if word == "job" else ""
-    )
+    also = name if word == "job" else ""
+    return Entry(f"{word} {name}", word, shown, fit(note, _NOTE_CELLS), also=also, fill=f"{word} {name}")
 
 
 def _seconds(text: str) -> float | None:

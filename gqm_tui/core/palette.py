@@ -73,7 +73,7 @@ def _piece(part: str, hay: str) -> tuple[float, Sequence[int]] | None:
     if not places:
         return None
     at = next((at for at in places if _begins(hay, at)), places[0])
-    whole = _begins(hay, at) and _begins(hay + " .", at + len(part) + 1)
+    whole = _begins(hay, at) and not hay[at + len(part) : at + len(part) + 1].isalnum()
     worth = _WHOLE if whole else _WORD_START if _begins(hay, at) else _INSIDE
     return worth - at / 100, range(at, at + len(part))
 

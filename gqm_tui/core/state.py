@@ -29,6 +29,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """By table: the columns that are shown, in their order."""
     palette: tuple[str, ...] = ()
     """What was last taken in the palette, newest first."""
+    views: msgspec.Raw = msgspec.Raw(b"{}")
+    """Saved views by name, not yet read, so that damaged ones are kept as they are."""
 
 
 def state_path(env: Mapping[str, str] | None = None) -> Path:

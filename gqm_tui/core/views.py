@@ -1,62 +1,99 @@
-"""Keep a view under a name in the configuration file, without touching a byte of what stands there."""
+"""Saved views: a place with its filter and order under a name; kept in the state file, or written by hand."""
 
-import stat
-import tomllib
-from pathlib import Path
+from collections.abc import Iterable, Mapping
+
+import msgspec
+from msgspec import Raw, Struct
 
 from gqm_tui.core.config import SavedView
-from gqm_tui.core.state import write_private
+from gqm_tui.core.fields import FIELDS, TABLES_OF
+from gqm_tui.core.query import QueryError
 
-_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
-
-
-def toml_text(text: str) -> str:
-    """Write a text as a TOML string on one line; what cannot be seen is escaped."""
-    return '"' + "".join(_ESCAPES.get(char) or _escaped(char) for char in text) + '"'
-
-
-def _escaped(char: str) -> str:
-    return char if char.isprintable() else f"\\U{ord(char):08x}"
+JOBS = "jobs"
+"""The table of one queue's jobs, the only one that is no tab's."""
+MOST_NAME_CHARS = 60
+DAMAGED = "is damaged; it is left alone"
 
 
-def save_view(path: Path, view: SavedView) -> None:
-    """Add a view at the end of the configuration file, which is made if it is not there.
+class Look(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a view shows. Empty fields leave to the place what it shows by itself."""
 
-    Raises ValueError with one sentence when the name is empty or taken, or the file cannot be added to, and
-    OSError when it cannot be written. Nothing is changed then.
+    tab: str
+    table: str = ""
+    queue: str = ""
+    status: str = ""
+    filter: str = ""
+    sort: tuple[str, bool] | None = None
+    """The column, and whether the largest comes first."""
+
+    @property
+    def words(self) -> str:
+        """The view in a few words."""
+        parts = [self.tab.capitalize(), self.queue, self.status, self.filter]
+        return " ".join(part for part in parts if part)
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The tables that can show it, by what the filter names."""
+        wanted = (self.table,) if self.table else TABLES_OF.get(self.tab, ())
+        return tuple(name for name in wanted if _reads(name, self.filter))
+
+    @property
+    def usable(self) -> bool:
+        """Whether there is such a place, and its filter means something there."""
+        mine = (*TABLES_OF.get(self.tab, ()), *((JOBS,) if self.tab == "queues" else ()))
+        if self.tab not in TABLES_OF or (self.table and self.table not in mine):
+            return False
+        if self.table == JOBS and not self.queue:
+            return False
+        return bool(self.tables) or not (self.filter or self.table)
+
+
+def _reads(table: str, text: str) -> bool:
+    try:
+        FIELDS[table].read(text)
+    except QueryError:
+        return False
+    return True
+
+
+def read_views(kept: Raw, written: Iterable[SavedView]) -> dict[str, Look | None]:
+    """Give every view by its name, those of the state file first; None for one that cannot be understood.
+
+    Raises ValueError when the views of the state file are no table of views.
     """
-    if not view.name.strip() or any(0xD800 <= ord(char) <= 0xDFFF for char in view.name + view.filter):
-        raise ValueError("a view needs a name of visible characters")
-    target = path.resolve()  # a link stays a link
-    old = target.read_bytes() if target.exists() else b""
-    lines = [f"[views.{toml_text(view.name)}]", f"tab = {toml_text(view.tab)}"]
-    if view.filter:
-        lines.append(f"filter = {toml_text(view.filter)}")
-    end = b"\r\n" if b"\r\n" in old else b"\n"
-    gap = b"" if not old else end if old.endswith(b"\n") else end * 2
-    new = old + gap + end.join(line.encode() for line in lines) + end
-    _check(old, new, view)
-    mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o600
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_private(target, new, mode)
+    found: dict[str, Look | None] = {name: _look(raw) for name, raw in _table(kept).items()}
+    for view in written:
+        found.setdefault(view.name, Look(tab=view.tab, filter=view.filter))
+    return found
 
 
-def _check(old: bytes, new: bytes, view: SavedView) -> None:
-    """Make sure that the new text says what the old one did, and the view. Raises ValueError."""
+def _table(kept: Raw) -> Mapping[str, Raw]:
     try:
-        before = tomllib.loads(old.decode("utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
-        raise ValueError("the configuration file cannot be read any more; nothing was saved") from None
-    views = before.get("views")
-    if isinstance(views, dict) and view.name in views:
-        raise ValueError(f'there is a view called "{view.name}" already')
+        return msgspec.json.decode(kept, type=dict[str, Raw])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise ValueError("what the state file keeps as views is damaged; it is left alone") from None
+
+
+def _look(raw: Raw) -> Look | None:
     try:
-        after = tomllib.loads(new.decode("utf-8-sig"))
-    except tomllib.TOMLDecodeError:
-        # Views that are written as one inline table cannot be added to from below.
-        raise ValueError("views is no table that can be added to; write the view by hand") from None
-    added = after["views"].pop(view.name)
-    if not after["views"] and "views" not in before:
-        del after["views"]
-    if after != before or SavedView(view.name, added["tab"], added.get("filter", "")) != view:
-        raise ValueError("the configuration file would change its meaning; nothing was saved")
+        look = msgspec.json.decode(raw, type=Look)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    return look if look.usable else None
+
+
+def keep_view(kept: Raw, written: Iterable[SavedView], name: str, look: Look) -> Raw:
+    """Give the views of the state file with one more, or with another one under its name.
+
+    Views that cannot be understood stay as they are, byte for byte. Raises ValueError with one sentence when
+    the name cannot be used.
+    """
+    if not name.strip() or len(name) > MOST_NAME_CHARS or any(0xD800 <= ord(char) <= 0xDFFF for char in name):
+        raise ValueError(f"a view needs a name of at most {MOST_NAME_CHARS} characters")
+    table = dict(_table(kept))
+    if name in table and _look(table[name]) is None:
+        raise ValueError(f"view {name} {DAMAGED}")
+    if name not in table and any(view.name == name for view in written):
+        raise ValueError(f"view {name} stands in tui.toml; take another name")
+    return Raw(msgspec.json.encode({**table, name: Raw(msgspec.json.encode(look))}))

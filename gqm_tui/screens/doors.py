@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from gqm_tui.app import GqmApp
     from gqm_tui.core.model import FailedGroup
+    from gqm_tui.core.views import Look
     from gqm_tui.screens.main import PaneMaker
     from gqm_tui.screens.panes.base import Pane
 
@@ -15,11 +16,11 @@ class Doors:
     def __init__(self, app: "GqmApp") -> None:
         self._app = app
 
-    def jobs(self, queue: str, status: str = "ready") -> None:
-        """Show the jobs of a queue in one state."""
+    def jobs(self, queue: str, status: str = "ready", look: "Look | None" = None) -> None:
+        """Show the jobs of a queue in one state, as a saved view does if there is one."""
         from gqm_tui.screens.panes.jobs import JobsPane
 
-        self._app.open(JobsPane(queue, status))
+        self._app.open(JobsPane(queue, status, look))
 
     def job(self, job_id: str) -> None:
         """Show one job."""

@@ -86,6 +86,7 @@ class LiveTable(DataTable[Cell]):
 
     def on_mount(self) -> None:
         """Build the columns before the first row arrives."""
+        self.app.theme_changed_signal.subscribe(self, lambda _theme: self.repaint())
         self._lay_out()
 
     def on_resize(self) -> None:

@@ -16,6 +16,7 @@ from gqm_tui.core.poll import PartSpec
 from gqm_tui.core.signs import Signs
 from gqm_tui.core.table import CellText, Column, Row, Sort, Tone
 from gqm_tui.core.text import fit, fit_middle
+from gqm_tui.core.views import Look
 from gqm_tui.screens.panes.table_pane import PAGE, TablePane
 
 ROOT_COLUMNS = (
@@ -211,11 +212,20 @@ class DagPane(TablePane):
         }
         return "", None, labels
 
+    def take_look(self, look: Look) -> None:
+        """Show the list that the view was saved in."""
+        if look.table:
+            self._change_section(SECTIONS["deferred" in look.table])
+        super().take_look(look)
+
     # Keys.
 
     def action_section(self, step: int) -> None:
         """Go to the other list."""
-        self.section = SECTIONS[(SECTIONS.index(self.section) + step) % len(SECTIONS)]
+        self._change_section(SECTIONS[(SECTIONS.index(self.section) + step) % len(SECTIONS)])
+
+    def _change_section(self, section: str) -> None:
+        self.section = section
         self.page, self.until = 1, None
         self.take_sort()
         self.table.set_columns(self.columns())

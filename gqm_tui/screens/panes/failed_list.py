@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
+import msgspec
 from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.message import Message
@@ -28,6 +29,7 @@ from gqm_tui.core.poll import PartSpec
 from gqm_tui.core.query import QueryError
 from gqm_tui.core.table import Column, Row, Sort, Tone
 from gqm_tui.core.text import fit, fit_middle
+from gqm_tui.core.views import Look
 from gqm_tui.screens.panes.base import rule
 from gqm_tui.screens.panes.table_pane import PAGE, TablePane
 from gqm_tui.widgets.live_table import LiveTable
@@ -98,6 +100,22 @@ class FailedList(TablePane):
     def crumb(self) -> str:
         """The tab's name, or the error of the group."""
         return "Failed" if self.group is None else fit(self.group.error, CRUMB_CELLS)
+
+    def look(self) -> Look:
+        """Besides filter and order: the queue and the state."""
+        state = "" if self.status == STATES[0] else self.status
+        return msgspec.structs.replace(super().look(), queue=self.queue or "", status=state)
+
+    def take_look(self, look: Look) -> None:
+        """Show the groups or the jobs, whichever the view was saved in or its filter can be read by."""
+        if self.table_name not in look.tables and look.tables:
+            self.wants_groups = look.tables[0] == "failed-groups"
+        self.queue = look.queue or None
+        self.status = look.status if look.status in STATES else STATES[0]
+        self.filter_text = ""
+        self.carry_filter()
+        self.change_table()
+        super().take_look(look)
 
     # The table in sight.
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
+import msgspec
 from rich.text import Text
 from textual.binding import BindingType
 from textual.widget import Widget
@@ -30,6 +31,7 @@ from gqm_tui.core.poll import PartSpec
 from gqm_tui.core.signs import Signs
 from gqm_tui.core.table import CellText, Column, Row, Sort, Tone
 from gqm_tui.core.text import fit, fit_middle
+from gqm_tui.core.views import Look
 from gqm_tui.screens.panes.table_pane import PAGE, TablePane
 from gqm_tui.widgets.line import Line
 
@@ -97,11 +99,22 @@ class JobsPane(TablePane):
     markable = True
     default_sort: ClassVar[Sort] = Sort(TIME, True)
 
-    def __init__(self, queue: str, status: str = "ready") -> None:
+    def __init__(self, queue: str, status: str = "ready", look: Look | None = None) -> None:
         super().__init__()
+        self._first_look = look
         self.queue = queue
         self.status = status if status in SECTIONS else SECTIONS[0]
         self._sections = Line(classes="sections")
+
+    def on_mount(self) -> None:
+        """Begin with what a saved view shows."""
+        super().on_mount()
+        if self._first_look is not None:
+            self.take_look(self._first_look)
+
+    def look(self) -> Look:
+        """Besides filter and order: the queue and the state."""
+        return msgspec.structs.replace(super().look(), tab="queues", queue=self.queue, status=self.status)
 
     @property
     def crumb(self) -> str:

@@ -18,6 +18,7 @@ from gqm_tui.core.fields import FIELDS, TableFields
 from gqm_tui.core.store import PaneState
 from gqm_tui.core.table import CellText, Column, Row, Sort, Tone, ordered
 from gqm_tui.core.text import fit, fit_middle
+from gqm_tui.core.views import Look
 from gqm_tui.screens.panes import taking
 from gqm_tui.screens.panes.base import Pane, reason
 from gqm_tui.widgets.filter_bar import FilterBar
@@ -169,6 +170,27 @@ class TablePane(Pane):
         """Sort by what the table in sight was last sorted by."""
         saved = self.gqm.saved_sort(self.table_name)
         self.sort = saved if saved is not None and saved.column in self.sortable else self.first_sort
+
+    def look(self) -> Look:
+        """What is shown, as a saved view keeps it."""
+        sort = None if self.sort == self.first_sort else (self.sort.column, self.sort.descending)
+        return Look(tab=self.gqm.tab, table=self.table_name, filter=self.filter_text, sort=sort)
+
+    def take_look(self, look: Look) -> None:
+        """Show what a saved view shows; the order is for now, and not for the next start."""
+        sort = None if look.sort is None else Sort(*look.sort)
+        self.sort = sort if sort is not None and sort.column in self.sortable else self.first_sort
+        refused = self.refuse_filter(look.filter)
+        if refused is not None:
+            self.app.notify(f"filter dropped: {refused}", severity="warning", markup=False)
+        self.filter_text = "" if refused is not None else look.filter
+        self.filter, self.params = self.fields.read(self.filter_text)
+        self.page, self.until = 1, None
+        self.marks, self.all_matching = {}, False
+        if self.paged and self.running:
+            self.reload()
+        else:
+            self.paint()
 
     def focus_main(self) -> None:
         """Give the table the focus."""
