@@ -22,7 +22,7 @@ function next({next_run: at, timezone}, now) {
   return h('span.run', h('b', ago(at, now)), h('small', there), there !== here && h('small', `here ${here}`));
 }
 
-const last = ({last_run: at, last_status: status, last_job: run, outcomes: all}) => (at == null && !status ? (all?.length ? 'by hand only' : 'never') : h('span.run', run ? [h('span', badge(run.status)), toJob(run.job_id)] : badge(status === 'error' ? 'failed' : status, word(status)), at != null && h('small', timeCell(at), status && status !== 'triggered' && run && `, ${word(status)} since`)));
+const last = ({last_run: at, last_status: status, last_job: run, outcomes: all}) => (at == null && !status ? (all?.length ? 'by hand only' : 'never') : h('span.run', run ? [h('span', badge(run.status)), h('span.tight', toJob(run.job_id))] : badge(status === 'error' ? 'failed' : status, word(status)), at != null && h('small', timeCell(at), status && status !== 'triggered' && run && `, ${word(status)} since`)));
 
 const columns = (now) => [
   {key: 'id', label: 'Entry', sort: true, cell: ({id, name}) => h('span.run', to('scheduler', id), name !== id && h('small', name))},
