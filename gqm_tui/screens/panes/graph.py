@@ -90,7 +90,7 @@ class GraphPane(Pane):
     def _seen(self) -> tuple[Graph, float | None] | None:
         """The graph with the server's time; while frozen the ones of the moment it was frozen in."""
         graph = self.view.value("graph", Graph)
-        if not self.gqm.frozen or self._frozen is None:
+        if not self.holds or self._frozen is None:
             now = self.view.server_now(self.gqm.clock.monotonic())
             self._frozen = None if graph is None else (graph, now)
         return self._frozen
@@ -144,7 +144,7 @@ class GraphPane(Pane):
 
     def focus_main(self) -> None:
         """Give the canvas the focus."""
-        self._canvas.focus()
+        self.screen.set_focus(self._canvas)
 
     def paint(self) -> None:
         """Everything from what the view holds now."""

@@ -117,7 +117,7 @@ class JobPane(Pane):
         part = self.part("attempts")
         if self._poller is None or part is None or part.in_flight or part.error is not None:
             return
-        if self._attempts_due(self.view) is not None:
+        if self._attempts_due(self.live) is not None:
             self._poller.wake("attempts")
 
     @property
@@ -158,7 +158,7 @@ class JobPane(Pane):
 
     def focus_main(self) -> None:
         """Give the section in hand the focus."""
-        self._views[self._side].focus()
+        self.screen.set_focus(self._views[self._side])
 
     def on_resize(self) -> None:
         """The section in hand keeps the focus when its place on the screen is another one."""
@@ -180,8 +180,8 @@ class JobPane(Pane):
         self._right.display = not self.narrow
         state, job = self.state_now(), self.job
         self.set_class(state in _DIMMED, "-dimmed")
-        self.held = self.gqm.frozen and self._shown_job not in (None, job)
-        if self.gqm.frozen and self._shown_job is not None:
+        self.held = self.holds and self._shown_job not in (None, job)
+        if self.holds and self._shown_job is not None:
             job = self._shown_job
         self._shown_job = job
         self._paint_title(job, state)

@@ -91,6 +91,7 @@ class OverviewPane(Pane):
         self.events = EventLog()
         self.stream = EventStream(self, self.events)
         self._alerts: dict[str, Alert] = {}
+        self._found: list[Alert] = []
         self._spin = 0
 
     @property
@@ -124,7 +125,7 @@ class OverviewPane(Pane):
 
     def focus_main(self) -> None:
         """Give the list of problems the focus."""
-        self.table.focus()
+        self.screen.set_focus(self.table)
 
     def start(self) -> None:
         """Come into sight: poll, and follow the events."""
@@ -143,29 +144,42 @@ class OverviewPane(Pane):
         if not self.is_mounted:
             return
         state = self.state_now()
-        found = self.gqm.attention.look(self._facts())
+        # The rules remember what they saw, so that they are never shown the past.
+        self._found = self.gqm.attention.look(self._facts())
+        found = self._found if self.moment is None else self._found_then
         self._chart.display = not self.narrow
-        if not self.gqm.frozen:
+        if not self.holds:
             self._alerts = {alert.id: alert for alert in found}
             self.table.sync([row(alert) for alert in found])
             self._paint_tiles(found)
             self._paint_chart()
+        if not self.gqm.frozen:
             self.stream.catch_up()
         self._paint_title(state)
         self._paint_state(state)
         self.paint_head()
         self.gqm.footer_changed(self)
 
+    def extra(self) -> object:
+        """What needed attention."""
+        return tuple(self._found)
+
+    @property
+    def _found_then(self) -> list[Alert]:
+        extra = None if self.moment is None else self.moment.extra
+        return [item for item in extra if isinstance(item, Alert)] if isinstance(extra, tuple) else []
+
     def _facts(self) -> Facts:
-        runtime = self.view.value("runtime", Runtime)
+        view = self.live
+        runtime = view.value("runtime", Runtime)
         return Facts(
-            now=self.server_now or self.gqm.clock.wall(),
-            queues=self.view.value("queues", list[Queue]),
-            workers=self.view.value("workers", list[Worker]),
-            servers=self.view.value("servers", list[Server]),
-            cron=self.view.value("cron", list[CronEntry]),
+            now=view.server_now(self.gqm.clock.monotonic()) or self.gqm.clock.wall(),
+            queues=view.value("queues", list[Queue]),
+            workers=view.value("workers", list[Worker]),
+            servers=view.value("servers", list[Server]),
+            cron=view.value("cron", list[CronEntry]),
             redis=None if runtime is None else runtime.redis,
-            skew_ms=self.view.skew_ms,
+            skew_ms=view.skew_ms,
         )
 
     def _paint_title(self, state: PaneState) -> None:
