@@ -49,7 +49,7 @@ FUZZING_CHECKS = ("--exclude-checks", f"{NOT_FOR_BODIES},negative_data_rejection
 
 def test_random_calls(redis_socket: str, prefix: str, tmp_path: Path) -> None:
     with world(redis_socket, prefix, **OPTIONS) as found:
-        call_all(found, tmp_path, *FUZZING, *FUZZING_CHECKS, "--max-examples", "20", key=ADMIN_KEY)
+        call_all(found, tmp_path, *FUZZING, *FUZZING_CHECKS, "--max-examples", "8", key=ADMIN_KEY)
         call_all(found, tmp_path, *FUZZING, *FUZZING_CHECKS, "--max-examples", "3", key=None)
 
 

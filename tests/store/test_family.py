@@ -369,7 +369,7 @@ def expected(parents: Sequence[set[int]], tough: Sequence[bool], fails: Sequence
     return states
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(graphs, st.integers(0, 2**32))
 def test_any_graph_ends_as_the_rule_says_and_in_order(
     link: Link, raw: redis.Redis, graph: Any, seed: int
