@@ -237,7 +237,7 @@ def _key_entry(line: HelpLine, pane: Pane | None, label: str) -> Entry:
         word=RUN,
         text=text,
         note=HEADINGS.get(line.scope, "" if pane is None else pane.name_of_view.capitalize()),
-        pressed=written(next((one for one in key.keys.split(",") if one in line.pressed), line.pressed[0])),
+        pressed=written(line.pressed[0]),
         also=f"{key.label} {key.text}",
         locked=line.locked,
         about=about,

@@ -75,10 +75,16 @@ def help_lines(frame: "FrameScreen") -> list[HelpLine]:
     for scope in order:
         for key in keymap.SCOPES[scope]:
             if key.id in alive:
-                lines.setdefault(key.id, HelpLine(key, scope, tuple(alive[key.id])))
+                lines.setdefault(key.id, HelpLine(key, scope, _in_order(key, alive[key.id])))
             elif key.mutates and scope in own and (reason := _locked(frame, key)) is not None:
                 lines.setdefault(key.id, HelpLine(key, scope, tuple(frame.gqm.keys_of(key.id)), reason))
     return list(lines.values())
+
+
+def _in_order(key: keymap.Key, pressed: Sequence[str]) -> tuple[str, ...]:
+    """The keys as the keymap names them, then those of the configuration."""
+    named = key.keys.split(",")
+    return tuple(sorted(pressed, key=lambda one: named.index(one) if one in named else len(named)))
 
 
 def _locked(frame: "FrameScreen", key: keymap.Key) -> str | None:
