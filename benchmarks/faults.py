@@ -77,18 +77,17 @@ def main(args: Sequence[str]) -> None:
     parser.add_argument("--nightly", action="store_true", help="the sizes of a night instead of CI's")
     parser.add_argument("--row", action="append", choices=list(ROWS), help="only this row; may be repeated")
     options = parser.parse_args(args)
-    known = read_lines(TABLE.read_text() if TABLE.exists() else "")
     failed = False
     for name in options.row or ROWS:
         line = run(ROWS[name], nightly=options.nightly)
         if line is None:
             print(f"{name}: no test at this size")
             continue
-        known[name] = line
+        known = kept() | {name: line}
         failed = failed or line.failed
         print(line.text(), flush=True)
         TABLE.write_text(report(known))
-    print(f"\n{headline(known.values())}")
+    print(f"\n{headline(kept().values())}")
     raise SystemExit(1 if failed else 0)
 
 
@@ -123,6 +122,11 @@ def run(row: Row, *, nightly: bool) -> Line | None:
     sums = Sums(**totals, seconds=round(time.monotonic() - begun))
     notes = dict.fromkeys(str(item["note"]).replace("|", "/") for item in counts if item["note"])
     return Line(row.id, size, f"FAILED {date}" if done.returncode else date, sums, "; ".join(notes))
+
+
+def kept() -> dict[str, Line]:
+    """Return the lines of the report as it stands: another run may have written some meanwhile."""
+    return read_lines(TABLE.read_text() if TABLE.exists() else "")
 
 
 def read_lines(text: str) -> dict[str, Line]:

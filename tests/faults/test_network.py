@@ -127,12 +127,15 @@ def test_f8_answers_lost_by_every_command_of_the_load(
     producer.terminate()
     producer.wait()
     eventually(lambda: ledger.live() <= 1, 60, message="all but cron's newest have ended")
+    lost = proxy.lost_answers + 1
+    proxy.lose_answers(1, only=of_script("leave"))
     ledger.finish_cron()
+    assert proxy.lost_answers == lost, "no answer to leave was lost"
     ledger.check_cron("tick", range(0))
     asked = ledger.asked()
     refused = [job_id for job_id, signs in asked.items() if "-" in signs]
     assert not refused, f"the producer was told an error: {refused}"
-    counts = ledger.check("F8")
+    counts = ledger.check("F8", note="commands of the load")
     assert not ledger.burned, f"{ledger.burned} attempts were counted twice"
     record(counts)
 

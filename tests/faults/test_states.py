@@ -26,8 +26,8 @@ from tests.support.keyspace import SERVER, Keyspace
 from tests.support.wait import aeventually, eventually
 
 EFFECT_S = 1.0
-BUSY_S = 1.0
-"""What a busy machine may add to a limit."""
+BUSY_S = 5.0
+"""What the machine may add to a limit where it does other things meanwhile: beside other tests."""
 WAITING = (Status.READY, Status.SCHEDULED, Status.DEFERRED, Status.RETRY)
 ENDED = (Status.COMPLETED, Status.DEAD_LETTER, Status.CANCELED, Status.STOPPED)
 HOUR_MS = 3_600_000
@@ -75,7 +75,8 @@ def test_f17_cancel_in_every_state(fleet: Fleet, ledger: Ledger, size: int) -> N
     eventually(lambda: all(ledger.runs()[job_id].cancels for job_id in first), 60, 0.05)
     runs = ledger.runs()
     longest_s = max(runs[job_id].cancels[0] - canceled_at[job_id] for job_id in first)
-    assert longest_s <= EFFECT_S + BUSY_S, f"a handler was told {longest_s:.2f} s after its cancellation"
+    limit_s = EFFECT_S + (BUSY_S if size < 100 else 1)
+    assert longest_s <= limit_s, f"a handler was told {longest_s:.2f} s after its cancellation"
     assert worker.running
     fleet.stop()
     everybody = [job_id for of, descendants in families for job_id in (of, *descendants)]
@@ -117,8 +118,8 @@ def test_f18_retry_storm(redis_socket: str, fleet: Fleet, ledger: Ledger, size: 
     assert space.raw.llen(keys.ready(mix.QUEUE)) == size
     ledger.faults += 1
     per_s = size / seconds
-    # A fifth on a machine that does other things meanwhile: the small size only shows that it works.
-    assert per_s >= (LEAST_PER_S if size > 10_000 else LEAST_PER_S / 5), f"{per_s:.0f} jobs/s were promoted"
+    # The small size runs beside other tests: it only shows that it works.
+    assert per_s >= (LEAST_PER_S if size > 10_000 else LEAST_PER_S / 10), f"{per_s:.0f} jobs/s were promoted"
     fleet.worker()
     ledger.wait_drained(size / 200)
     fleet.stop()
