@@ -27,6 +27,7 @@ from gqm_tui.core.state import State, StateFile
 from gqm_tui.core.store import PaneState, Tag, View
 from gqm_tui.core.table import Sort
 from gqm_tui.dialogs import Dialogs
+from gqm_tui.freezing import Freezing
 from gqm_tui.keyorder import KeysInOrder
 from gqm_tui.messages import RoleChanged, Ticked
 from gqm_tui.outside import Outside
@@ -43,7 +44,7 @@ TINY_BELOW = 66  # columns; the seven tabs with their short names need that many
 Connect = Callable[[ContextConfig], ApiClient]
 
 
-class GqmApp(Choices, Dialogs, KeysInOrder, inherit_bindings=False):
+class GqmApp(Choices, Dialogs, Freezing, KeysInOrder, inherit_bindings=False):
     """`gqm tui`: everything an operator does, over the REST API alone."""
 
     CSS_PATH = "styles/app.tcss"
@@ -68,7 +69,6 @@ class GqmApp(Choices, Dialogs, KeysInOrder, inherit_bindings=False):
         self._state_file = state_file
         self.interval = settings.interval
         self.tab = settings.tab
-        self.frozen = False
         self.signs = Signs(settings.ascii_glyphs)
         self.doors = Doors(self)
         self.acting = Acting(self, clock)
@@ -228,8 +228,8 @@ class GqmApp(Choices, Dialogs, KeysInOrder, inherit_bindings=False):
     def saw(self, pane: Pane) -> None:
         """A pane got replies or failures: take over what they say of the connection."""
         was = self.session.down
-        self.session.note_down(pane.state_now() is PaneState.DOWN, self.clock.monotonic())
-        error = pane.view.error()
+        self.session.note_down(pane.bar_state is PaneState.DOWN, self.clock.monotonic())
+        error = pane.bar_view.error()
         refused = error is not None and error.kind in (Kind.UNAUTHORIZED, Kind.FORBIDDEN)
         if refused and self.session.me_error is None:
             self._wake_frame()
@@ -309,7 +309,8 @@ class GqmApp(Choices, Dialogs, KeysInOrder, inherit_bindings=False):
         if frame is None or frame.pane is not pane:
             return
         keys = frame.keys
-        keys.prefix, keys.only, keys.labels = pane.footer_now()
+        keys.prefix, keys.only, labels = pane.footer_now()
+        keys.labels = {"app.freeze": "Unfreeze", **labels} if self.frozen else labels
         keys.show()
 
     # Actions.
@@ -344,14 +345,6 @@ class GqmApp(Choices, Dialogs, KeysInOrder, inherit_bindings=False):
         self._wake_frame()
         if self.visible_pane is not None:
             self.visible_pane.wake()
-
-    def action_freeze(self) -> None:
-        """Hold the picture while the polling goes on; once more shows what is new."""
-        self.frozen = not self.frozen
-        if self.visible_pane is not None:
-            self.visible_pane.paint()
-        if self.visible_frame is not None:
-            self.paint_frame(self.visible_frame)
 
     def action_next_region(self) -> None:
         """Move the focus to the next part of the screen that can have it."""

@@ -32,6 +32,7 @@ def bar_facts(app: "GqmApp", pane: Pane | None) -> BarFacts:
         reason="" if error is None else reason(error),
         retry="" if pane is None else pane.retry_text(now),
         data_age=fmt.age(age) if stale and age is not None else "",
+        moment=_moment(app, pane, server_now),
         production=session.context.production,
     )
 
@@ -39,3 +40,11 @@ def bar_facts(app: "GqmApp", pane: Pane | None) -> BarFacts:
 def _took(view: View) -> str:
     main = view.parts.get(view.main)
     return "" if main is None or main.took_ms is None else fmt.duration(main.took_ms)
+
+
+def _moment(app: "GqmApp", pane: Pane | None, server_now: float | None) -> str:
+    """Say which moment is shown while time stands still, and how long ago that was."""
+    shown = None if pane is None or not app.frozen else pane.shown_at
+    if shown is None or server_now is None:
+        return ""
+    return f"{fmt.clock(shown, local=app.settings.local_time)}, {fmt.age(server_now - shown)} ago"

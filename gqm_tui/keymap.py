@@ -62,6 +62,14 @@ SCOPES: dict[str, tuple[Key, ...]] = {
         Key("app.refresh", "f5,ctrl+r", "app.refresh_now", "Refresh", "fetch now", shown="F5"),
         Key("app.freeze", "f", "app.freeze", "Freeze", "hold the picture, or go on", W),
         Key(
+            "app.rewind",
+            "ctrl+left",
+            "app.rewind(-1)",
+            "Earlier",
+            "while frozen: a moment earlier, of the last 5 minutes",
+        ),
+        Key("app.forward", "ctrl+right", "app.rewind(1)", "Later", "while frozen: a moment later"),
+        Key(
             "app.problem",
             "exclamation_mark",
             "app.next_problem",
@@ -79,7 +87,9 @@ SCOPES: dict[str, tuple[Key, ...]] = {
         ),
         Key("app.slower", "plus", "app.interval(1)", "Slower", "fetch less often", shown="+"),
         Key("app.faster", "minus", "app.interval(-1)", "Faster", "fetch more often", shown="-"),
-        Key("app.log", "L", "app.action_log", "Action log", "what was done from here, and the server's audit"),
+        Key(
+            "app.log", "L", "app.action_log", "Action log", "what was done from here, and the server's audit"
+        ),
         Key("app.undo", "u", "app.undo", "Undo", "take the last pause, resume, enable or disable back"),
         Key("app.theme", "T", "app.toggle_theme", "Theme", "dark or light"),
         Key("app.region", "f6", "app.next_region", "Region", "move the focus to the next region", shown="F6"),

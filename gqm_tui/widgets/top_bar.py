@@ -40,6 +40,8 @@ class BarFacts:
     reason: str = ""
     retry: str = ""
     data_age: str = ""
+    moment: str = ""
+    """Which moment is shown, where that is not now."""
     production: bool = False
 
 
@@ -61,11 +63,13 @@ class TopBar(Line):
         for badge in facts.badges:
             left.append(" ")
             left.append(badge, style(Tone.WARN, variables, colour=colour) + Style(bold=True))
+        if facts.moment:
+            left.append(f" · shows {facts.moment}", style(Tone.WARN, variables, colour=colour))
         down = facts.state is PaneState.DOWN
         if down:
             told = (facts.reason, facts.retry, "" if narrow else "F5 now")
             left.append("".join(f" · {part}" for part in told if part))
-        elif not narrow:
+        elif not narrow and not facts.moment:
             left.append(f" · {facts.host}", style(Tone.DIM, variables, colour=colour))
         if facts.data_age:
             right = Text(f"data {facts.data_age} old" if narrow else f"last data {facts.data_age} ago")

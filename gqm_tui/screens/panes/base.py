@@ -16,6 +16,7 @@ from gqm_tui.core import fmt
 from gqm_tui.core.actionlog import Entry
 from gqm_tui.core.errors import ApiError
 from gqm_tui.core.poll import PartSpec, Poller
+from gqm_tui.core.rewind import History, Moment, Past
 from gqm_tui.core.session import Session
 from gqm_tui.core.store import PaneState, Part, Tag, View
 from gqm_tui.core.table import Tone
@@ -45,7 +46,9 @@ class Pane(Vertical):
         self._poller: Poller | None = None
         self._session: Session | None = None
         self._painted_at = float("-inf")
-        self.view = View("", self.name_of_view)
+        self.view = self.live = View("", self.name_of_view)
+        self.history = History()
+        self.moment: Moment | None = None
 
     # What a pane says of itself.
 
@@ -145,18 +148,53 @@ class Pane(Vertical):
 
     def _show(self, *, fresh: bool = False) -> None:
         context, query = self.gqm.context_name, self.query_text()
-        if fresh or (self.view.tag.context, self.view.tag.query) != (context, query):
-            self.view = View(context, self.name_of_view, query)
+        if fresh or (self.live.tag.context, self.live.tag.query) != (context, query):
+            self.live, self.history = View(context, self.name_of_view, query), History()
+        self.moment, self.view = None, self.live
         if self._poller is not None:
-            self._poller.show(self.view, self.specs())
+            self._poller.show(self.live, self.specs())
 
     def _arrived(self, tag: Tag, part: str) -> None:
-        if tag == self.view.tag:
+        if tag == self.live.tag:
             self.post_message(Refreshed(part))
 
     def _failed(self, tag: Tag) -> None:
-        if tag == self.view.tag:
+        if tag == self.live.tag:
             self.post_message(PollFailed())
+
+    # Time that stands still, and goes back.
+
+    @property
+    def holds(self) -> bool:
+        """Whether the picture is held as it was when it was frozen; a moment that was gone to is painted."""
+        return self.gqm.frozen and self.moment is None
+
+    def extra(self) -> object:
+        """What the pane makes of its data and could not make of it later; it comes back with the moment."""
+        return None
+
+    def rewind(self, step: int) -> bool:
+        """Show an earlier or a later moment; tell whether there is one."""
+        moment = self._held_moment(step)
+        if moment is None:
+            return False
+        self.moment, self.view = moment, Past(self.live, moment)
+        self.paint()
+        return True
+
+    def _held_moment(self, step: int) -> Moment | None:
+        return self.history.step(self.gqm.frozen_at if self.moment is None else self.moment.at, step)
+
+    def catch_up(self) -> None:
+        """Show what is now."""
+        self.moment, self.view = None, self.live
+        self.paint()
+
+    @property
+    def shown_at(self) -> float | None:
+        """The server's time of the moment that is shown, while time stands still; None if nobody knows."""
+        moment = self.moment or (self._held_moment(0) if self.gqm.frozen else None)
+        return None if moment is None else moment.server_time
 
     # What happens to it.
 
@@ -165,9 +203,10 @@ class Pane(Vertical):
         message.stop()
         if self._session is not self.gqm.session:
             return  # an answer of a server that was left
-        self.gqm.attention.note(self.view)
+        self.gqm.attention.note(self.live)
         self.gqm.saw(self)
         self._repaint()
+        self.history.note(self.live, self.gqm.clock.monotonic(), self.extra())
 
     def on_poll_failed(self, message: PollFailed) -> None:
         """Paint the state of an outage; the rows of before stay."""
@@ -197,7 +236,7 @@ class Pane(Vertical):
 
     def refusal(self, key: keymap.Key) -> str | None:
         """Why a key that changes something does nothing now, or None; panes add their own reasons."""
-        return self.gqm.locked
+        return self.gqm.locked or (None if self.moment is None else "this is how it was; unfreeze first")
 
     def on_key(self, event: events.Key) -> None:
         """Say why a key that changes something does nothing."""
@@ -250,12 +289,15 @@ class Pane(Vertical):
     @property
     def bar_view(self) -> View:
         """The data whose age and errors the bar tells."""
-        return self.view
+        return self.live
 
     @property
     def bar_state(self) -> PaneState:
-        """The state that the bar tells."""
-        return self.state_now()
+        """The state that the bar tells; that of now, whatever moment is shown."""
+        if self.moment is None:
+            return self.state_now()
+        now = self.gqm.clock.monotonic()
+        return self.live.state(now, self.gqm.interval, rows_total=1, rows_shown=1, frozen=self.gqm.frozen)
 
     def to_undo(self) -> Entry | None:
         """The action that the undo key would take back here; None leaves it to the log."""

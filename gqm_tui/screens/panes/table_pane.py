@@ -15,7 +15,7 @@ from textual.widgets import DataTable, Static
 from gqm_tui import keymap
 from gqm_tui.core import fmt, query
 from gqm_tui.core.fields import FIELDS, TableFields
-from gqm_tui.core.store import PaneState
+from gqm_tui.core.store import PaneState, View
 from gqm_tui.core.table import CellText, Column, Row, Sort, Tone, ordered
 from gqm_tui.core.text import fit, fit_middle
 from gqm_tui.core.views import Look
@@ -68,6 +68,7 @@ class TablePane(Pane):
         self.marks: dict[str, None] = {}
         self.all_matching = False
         self.held = 0
+        self._painted: View | None = None
         self._sought = ""
         self._sought_since = 0.0
         self._mark_from: str | None = None
@@ -227,11 +228,12 @@ class TablePane(Pane):
         # A page that a filter left empty is not an empty list: how long that is, nobody asked.
         known = max(total, 1) if self.paged and self.filter.terms else total
         state = self.state_now(total=known, shown=len(shown))
-        if self.gqm.frozen and self.table.keys:
+        # Rows of another page or filter are not held: they would stand under a title that is not theirs.
+        if self.holds and self.table.keys and self._painted is self.view:
             self.held = _changes(self.table, shown)
             shown = [row for key in self.table.keys if (row := self.table.row(key)) is not None]
         else:
-            self.held = 0
+            self.held, self._painted = 0, self.view
             self.table.sync(shown)
         self._paint_state(state, total, len(shown))
         self._paint_title(state, total, len(shown))
@@ -295,6 +297,10 @@ class TablePane(Pane):
         if self.paged or column is None:
             return ""
         return f"{column.label} {self.sort.arrow}"
+
+    def on_resize(self) -> None:
+        """Cut the strip for the new width; a tab that was never shown had none."""
+        self.paint_strip()
 
     def paint_strip(self) -> None:
         """Draw what is told about the row under the cursor."""
@@ -369,9 +375,12 @@ class TablePane(Pane):
     @on(FilterBar.Left)
     def _left(self, event: FilterBar.Left) -> None:
         event.stop()
+        if event.kept and self.filter_error:
+            self.set_filter(self._bar.value)  # why it cannot be kept; another one is not taken in its place
+            return
         self._head.remove_class("-filtering")
-        if not event.kept or self.filter_error:
-            self.set_filter("" if not event.kept else self.filter_text)
+        if not event.kept:
+            self.set_filter("")
         self.focus_main()
         self.paint()
 

@@ -14,6 +14,7 @@ from tests.tui.scenes import (
     overview,
     palette,
     queues,
+    rewind,
     signing,
 )
 
@@ -31,4 +32,5 @@ ALL: dict[str, Scene] = {
     **signing.SCENES,
     **dialogs.SCENES,
     **palette.SCENES,
+    **rewind.SCENES,
 }
