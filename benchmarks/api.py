@@ -90,9 +90,9 @@ def bury(redis: Server, count: int) -> None:
     for number in range(count):
         job_id, word = f"dead-{number:05}", "".join(rng.choices(string.ascii_lowercase, k=8))
         fields = {"id": job_id, "type": "pay.card", "queue": "dead", "status": "dead_letter", "payload": "{}"}
-        times = dict.fromkeys(("created_at", "started_at", "completed_at"), int(now) - number)
-        error = f"ValueError: customer {word} has no card"
-        pipe.hset(f"gqm:job:{job_id}", mapping={**fields, **times, "error": error})
+        times = dict.fromkeys(("created_at", "started_at", "completed_at"), str(int(now) - number))
+        words = {**fields, **times, "error": f"ValueError: customer {word} has no card"}
+        pipe.hset(f"gqm:job:{job_id}", items=[word for pair in words.items() for word in pair])
         pipe.zadd("gqm:queue:dead:dead_letter", {job_id: now - number})
         if number % 1000 == 999:
             pipe.execute()

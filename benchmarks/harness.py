@@ -6,13 +6,14 @@ import json
 import os
 import platform
 import shutil
+import socket
 import statistics
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import redis
@@ -22,11 +23,13 @@ from gqm.embedded.binary import find_binary
 
 @dataclass(frozen=True)
 class Server:
-    """A server that runs only for one benchmark, without persistence, on a unix socket."""
+    """A server that runs only for one benchmark, without persistence."""
 
     address: str
+    port: int
     raw: redis.Redis
     kind: str
+    pid: int
 
     def cpu_s(self) -> float:
         """CPU seconds the server has used."""
@@ -58,46 +61,70 @@ class Server:
         return int(self.raw.get(f"gqm:stats:{queue}:processed_total") or 0)
 
 
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @contextmanager
 def server(kind: str = "redis") -> Iterator[Server]:
-    """Start a server: ``redis`` takes redis-server from PATH if it is there, else the embedded binary."""
+    """Start a server: ``redis`` takes redis-server from PATH if it is there, else the embedded binary.
+
+    It listens on loopback, as most servers are reached over TCP.
+    """
     binary = shutil.which("redis-server") if kind == "redis" else None
     name = "redis" if binary else "valkey"
     binary = binary or find_binary(os.environ).path
-    folder = Path(tempfile.mkdtemp(prefix="gqm-bench-"))
-    socket = folder / "s.sock"
-    options = [
-        "--unixsocket",
-        str(socket),
-        "--port",
-        "0",
-        "--save",
-        "",
-        "--appendonly",
-        "no",
-        "--dir",
-        str(folder),
-    ]
-    process = subprocess.Popen(
-        [binary, *options], stdout=subprocess.DEVNULL, env={**os.environ, "LC_ALL": "C"}
-    )
-    raw = redis.Redis(unix_socket_path=str(socket))
-    try:
-        deadline = time.monotonic() + 10
-        while True:
-            try:
-                raw.ping()
-                break
-            except redis.ConnectionError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.005)
-        yield Server(f"unix:{socket}", raw, f"{name} {raw.info('server').get(f'{name}_version', '?')}")
-    finally:
-        raw.close()
-        process.kill()
-        process.wait()
-        shutil.rmtree(folder, ignore_errors=True)
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="gqm-bench-") as folder:
+        where = ["--bind", "127.0.0.1", "--port", str(port), "--dir", folder]
+        process = subprocess.Popen(
+            [binary, *where, "--save", "", "--appendonly", "no"],
+            stdout=subprocess.DEVNULL,
+            env={**os.environ, "LC_ALL": "C"},
+        )
+        raw = redis.Redis(port=port)
+        try:
+            _await_answer(raw)
+            version = raw.info("server").get(f"{name}_version", "?")
+            yield Server(f"127.0.0.1:{port}", port, raw, f"{name} {version}", process.pid)
+        finally:
+            raw.close()
+            process.kill()
+            process.wait()
+
+
+def _await_answer(raw: redis.Redis) -> None:
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            raw.ping()
+        except redis.ConnectionError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.005)
+        else:
+            return
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a figure has to reach: a row of the list of goals, and its two thresholds."""
+
+    row: str
+    must: float
+    aim: float | None = None
+    higher: bool = True
+    """Whether more is better."""
+
+    def verdict(self, value: float) -> str:
+        """Return ``aim``, ``must`` or ``missed``: what a value reaches."""
+        for name, limit in (("aim", self.aim), ("must", self.must)):
+            if limit is not None and (value >= limit if self.higher else value <= limit):
+                return name
+        return "missed"
 
 
 @dataclass
@@ -108,6 +135,7 @@ class Figure:
     unit: str
     values: list[float] = field(default_factory=list)
     details: dict[str, list[float]] = field(default_factory=dict)
+    goal: Goal | None = None
 
     def add(self, value: float, details: Mapping[str, float] | None = None) -> None:
         """Take the result of one run."""
@@ -115,23 +143,64 @@ class Figure:
         for key, detail in (details or {}).items():
             self.details.setdefault(key, []).append(detail)
 
-    def row(self) -> str:
-        """Return the row as text: median, min, max, medians of the details."""
-        more = "  ".join(f"{key} {statistics.median(values):,.4g}" for key, values in self.details.items())
-        median = statistics.median(self.values)
-        low, high = min(self.values), max(self.values)
-        return f"{self.name:34} {median:>12,.4g} {low:>12,.4g} {high:>12,.4g} {self.unit:8} {more}"
+    @property
+    def median(self) -> float:
+        """Median of the runs."""
+        return statistics.median(self.values)
 
-    def as_dict(self) -> dict[str, object]:
-        """Return the row for JSON."""
-        return {
-            "name": self.name,
-            "unit": self.unit,
-            "median": statistics.median(self.values),
-            "min": min(self.values),
-            "max": max(self.values),
-            "details": {key: statistics.median(values) for key, values in self.details.items()},
-        }
+    def detail(self, name: str, new_name: str, unit: str, goal: Goal | None = None) -> Figure:
+        """Return one of the details as a figure of its own."""
+        return Figure(new_name, unit, self.details[name], goal=goal)
+
+    def row(self) -> str:
+        """Return the row as text."""
+        return self.record().row()
+
+    def record(self) -> Record:
+        """Return what is kept of it."""
+        return Record(
+            self.name,
+            self.unit,
+            self.median,
+            min(self.values),
+            max(self.values),
+            len(self.values),
+            {key: statistics.median(values) for key, values in self.details.items()},
+            self.goal,
+        )
+
+
+@dataclass(frozen=True)
+class Record:
+    """A measured row as it is printed, stored and shown: median, min and max of its runs."""
+
+    name: str
+    unit: str
+    median: float
+    low: float
+    high: float
+    runs: int
+    details: dict[str, float]
+    """Medians of what goes with it."""
+    goal: Goal | None = None
+
+    @property
+    def verdict(self) -> str:
+        """What of its goal it reaches; empty without one."""
+        return self.goal.verdict(self.median) if self.goal else ""
+
+    def row(self) -> str:
+        """Return the row as text: median, min, max, verdict, details."""
+        more = [f"{key} {number(value)}" for key, value in self.details.items()]
+        if self.goal:
+            more.insert(0, f"[{self.goal.row}: {self.verdict}]")
+        numbers = "".join(f"{number(value):>12}" for value in (self.median, self.low, self.high))
+        return f"{self.name:44} {numbers} {self.unit:8} {'  '.join(more)}"
+
+
+def number(value: float) -> str:
+    """Return a number as tables show it: whole from 100 on, else three digits."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def repeat(figure: Figure, runs: int, once: Callable[[], tuple[float, Mapping[str, float]]]) -> Figure:
@@ -155,9 +224,10 @@ def machine() -> str:
     return f"{os.cpu_count()} cores, {model}, {system}, Python {platform.python_version()}"
 
 
-def report(figures: list[Figure], *, as_json: bool) -> str:
-    """Return the table (or JSON) of some figures."""
+def report(records: list[Record], *, as_json: bool) -> str:
+    """Return the table (or JSON) of some rows."""
     if as_json:
-        return json.dumps({"machine": machine(), "figures": [figure.as_dict() for figure in figures]})
-    head = f"{machine()}\n\n{'':34} {'median':>12} {'min':>12} {'max':>12}"
-    return "\n".join([head, *(figure.row() for figure in figures)])
+        rows = [{**asdict(record), "reached": record.verdict} for record in records]
+        return json.dumps({"machine": machine(), "figures": rows})
+    head = f"{machine()}\n\n{'':44} {'median':>12}{'min':>12}{'max':>12}"
+    return "\n".join([head, *(record.row() for record in records)])

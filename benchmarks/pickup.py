@@ -1,4 +1,4 @@
-"""Pick-up: how long an idle worker takes from the enqueue call to the start of the handler."""
+"""Waiting: from the enqueue call to the start of the handler on an idle worker, and jobs that are due."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ import asyncio
 import statistics
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 
 import gqm
-from benchmarks.harness import Figure, Server, repeat, server
+from benchmarks.harness import Figure, Goal, Server, repeat, server
+from benchmarks.workers import Pool, until, worker
+from gqm.ids import new_ids
 from gqm.loop import loop_factory
 
 SAMPLES = 200
+DUE = 20_000
 
 
 class _Worker:
@@ -70,10 +74,55 @@ def _once(redis: Server) -> tuple[float, Mapping[str, float]]:
     finally:
         worker.close()
     cuts = statistics.quantiles(delays, n=100)
-    return statistics.median(delays), {"p99": cuts[98], "max": max(delays)}
+    return statistics.median(delays), {"p95": cuts[94], "p99": cuts[98], "max": max(delays)}
 
 
-def run(runs: int) -> list[Figure]:
-    """Measure 200 jobs, one at a time."""
+def idle(runs: int) -> Iterator[Figure]:
+    """Enqueue 200 jobs, one at a time, each to an idle worker."""
     with server() as redis:
-        return [repeat(Figure("pick-up by an idle worker, p50", "ms"), min(runs, 3), lambda: _once(redis))]
+        figure = Figure("pick-up by an idle worker, p50", "ms", goal=Goal("P8", 2, 1, higher=False))
+        yield repeat(figure, runs, partial(_once, redis))
+        yield figure.detail("p99", "pick-up by an idle worker, p99", "ms", Goal("P8", 8, 3, higher=False))
+
+
+# ---------------------------------------------------------------------------------------- promotion
+
+
+def _schedule(redis: Server, jobs: int) -> float:
+    """Store scheduled jobs as `enqueue_at` does, but in one pipeline; return when all are due."""
+    lead_s = 1.0 + jobs / 10_000
+    due = redis.raw.time()[0] + lead_s
+    pipe = redis.raw.pipeline(transaction=False)
+    for job_id in new_ids(jobs):
+        what = ["id", job_id, "type", "noop", "queue", "default", "payload", "{}", "status", "scheduled"]
+        when = ["created_at", str(int(due - lead_s)), "scheduled_at", str(int(due)), "max_retry", "3"]
+        pipe.hset(f"gqm:job:{job_id}", items=what + when)
+        pipe.zadd("gqm:scheduled", {job_id: due})
+    pipe.sadd("gqm:queues", "default")
+    pipe.execute()
+    return due
+
+
+def _promote(redis: Server) -> tuple[float, Mapping[str, float]]:
+    redis.clear()
+    due = _schedule(redis, DUE)
+    with worker(redis, Pool(1, ("other",))):
+        seconds, microseconds = redis.raw.time()
+        wait_s = due - seconds - microseconds / 1e6
+        assert wait_s > 0, "the jobs were due before the worker was there"
+        cpu = redis.cpu_s()
+        time.sleep(wait_s)
+        begun = time.perf_counter()
+        until(lambda: not redis.raw.zcard("gqm:scheduled"), pause_s=0.001)
+        took = time.perf_counter() - begun
+        redis_us = (redis.cpu_s() - cpu) / DUE * 1e6
+    ready = redis.raw.llen("gqm:queue:default:ready")
+    assert ready == DUE, f"{ready} of {DUE} are ready"
+    return DUE / took, {"redis µs/job": redis_us}
+
+
+def promotion(runs: int) -> Iterator[Figure]:
+    """Promote 20,000 jobs that are due at the same moment."""
+    with server() as redis:
+        figure = Figure("promotion of due jobs", "jobs/s", goal=Goal("P9", 10_000, 30_000))
+        yield repeat(figure, runs, partial(_promote, redis))
