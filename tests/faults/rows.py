@@ -88,14 +88,9 @@ def nightly() -> bool:
     return os.environ.get(SIZE) == "nightly"
 
 
-def sizes(row: str, *, quick: bool = False) -> pytest.MarkDecorator:
-    """Run a test with ``size`` of a row: small with all tests, full where slow tests run.
-
-    ``quick``: the size for CI takes so little time that it runs with all tests itself.
-    """
+def sizes(row: str) -> pytest.MarkDecorator:
+    """Run a test with ``size`` of a row: small with all tests, full where slow tests run."""
     found = ROWS[row]
-    if quick and not nightly():
-        return pytest.mark.parametrize("size", [pytest.param(found.ci, id="full")])
     full = pytest.param(found.nightly if nightly() else found.ci, id="full", marks=pytest.mark.slow)
     small = [pytest.param(found.tiny, id="tiny")] if found.tiny else []
     return pytest.mark.parametrize("size", [*small, full])
