@@ -84,7 +84,7 @@ def test_no_page_asks_for_each_row_or_queue(desk: Desk) -> None:
     assert spent < 100, spent  # 30 ms is the aim; the machine of the tests does other things too
 
 
-@pytest.mark.parametrize("route", ["overview", pytest.param("jobs", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("route", ["queues", pytest.param("overview", marks=pytest.mark.slow)])
 def test_polls_leave_nothing_behind(visit: Visitor, open_shop: Engine, route: str) -> None:
     """B32: over 500 polls that change figures the heap grows by less than 5 MB, the document not at all."""
     browser = visit(open_shop, at=f"#/{route}")

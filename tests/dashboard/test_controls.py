@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 
 import gqm
 from tests.dashboard.desk import Desk
+from tests.support.crontab import entry
 from tests.support.states import MAKE
 
 
@@ -201,3 +202,81 @@ def test_all_that_match_are_done_to_the_end_or_until_stopped(desk: Desk) -> None
     page.route("**/batch/delete", slow)
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     desk.told(re.compile(r"Delete: [24]00 done, 0 refused, stopped"))
+
+
+BILLING = [
+    ("queues/billing", "Pause billing", "Pause"),
+    ("queues/billing", "Empty billing", "Empty queue"),
+    ("queues/billing", "Retry all dead letter billing", "Retry all"),
+    ("queues/billing", "Clear dead letter billing", "Clear dead letter"),
+    ("jobs/r-1", "Cancel", "Cancel job"),
+    ("jobs/r-1", "Delete", "Delete"),
+    ("failed", "Retry group", "Retry group"),
+    ("failed", "Delete group", "Delete group"),
+    ("scheduler/tidy", "Trigger tidy", "Trigger"),
+    ("scheduler/tidy", "Disable tidy", "Disable"),
+    ("scheduler/gone", "Forget gone", "Forget"),
+]
+"""Page, control, and what confirms it."""
+
+
+@pytest.mark.fault(19)
+@pytest.mark.fault(20)
+def test_no_dialog_that_is_left_sends_anything(desk: Desk) -> None:
+    """B7: Cancel, Esc and a click outside, in every dialog; the focus returns to what opened it."""
+    page = desk.page
+    desk.fail("ValueError: x", queue="billing", job_id="d-1")
+    desk.space.enqueue(queue="billing", job_id="r-1")
+    for name in ("tidy", "gone"):
+        desk.cron.put(entry(name))
+    desk.beat(crons='["tidy"]')
+    dialog, last = page.get_by_role("dialog"), ""
+    for route, opener, label in BILLING:
+        if route != last:
+            desk.go(route)
+            desk.browser.drawn()
+            if route == "failed":
+                page.locator(".toggler").click()
+        last = route
+        for leave in ("Cancel", "Escape", "outside"):
+            desk.button(opener).click()
+            expect(dialog.get_by_role("button", name=label, exact=True)).to_be_visible()
+            if leave == "Cancel":
+                desk.confirm("Cancel")
+            elif leave == "Escape":
+                page.keyboard.press("Escape")
+            else:
+                page.mouse.click(5, 5)
+            expect(dialog).to_have_count(0)
+            expect(desk.button(opener)).to_be_focused()
+    assert desk.sent() == []
+
+
+@pytest.mark.fault(2)
+def test_run_now_and_clear_and_bulk_cancel_quote_the_answer(desk: Desk) -> None:
+    """B6, B8: the controls of scheduled jobs and of dead letters, and Cancel for several jobs."""
+    page, space = desk.page, desk.space
+    job = MAKE[gqm.Status.SCHEDULED](space)
+    for n in range(2):
+        desk.fail("ValueError: x", queue="billing", job_id=f"d-{n}")
+        space.enqueue(queue="mail", job_id=f"r-{n}")
+    desk.go(f"jobs/{job}")
+    desk.button("Run now").click()
+    desk.told(f"{job} is ready")
+    desk.go("queues/billing")
+    desk.button("Clear dead letter billing").click()
+    expect(page.get_by_text("2 jobs would be deleted.")).to_be_visible()
+    page.get_by_label("to confirm").fill("billing")
+    desk.confirm("Clear dead letter")
+    desk.told("billing: 2 cleared, 0 remaining")
+    desk.go("jobs?queue=mail")
+    page.get_by_label("Select this page").check()
+    desk.button("Cancel jobs").click()
+    expect(page.get_by_text("2 of 2 jobs can be changed.")).to_be_visible()
+    desk.confirm("Cancel jobs")
+    desk.told("Cancel jobs: 2 done, 0 refused")
+    assert desk.sent() == [
+        ("POST", f"/jobs/{job}/retry"),
+        ("DELETE", "/queues/billing/dead-letter/clear"),
+        ("POST", "/jobs/batch/cancel"),
+    ]

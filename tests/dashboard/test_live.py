@@ -221,6 +221,20 @@ def test_a_tab_that_nobody_sees_asks_for_nothing(visit: Visitor, polled: Api, wa
     assert sorted(paths[:3]) == ["/jobs/j-1", "/jobs/j-1/attempts", "/stats"]
 
 
+def test_after_a_refresh_the_page_goes_on_by_itself(visit: Visitor, polled: Api) -> None:
+    """What is asked for in between, by Refresh or after an action, ends no loop."""
+    polled.client.enqueue("t", job_id="j-1")
+    browser = visit(polled.port, at="#/jobs/j-1", pace=5)
+    page = browser.page
+    browser.drawn()
+    for _ in range(2):
+        browser.button("Refresh").click()
+    before = len(browser.api())
+    eventually(lambda: (page.wait_for_timeout(50), len(browser.api()) >= before + 9)[1], timeout=30)
+    polled.post("/api/v1/jobs/j-1/cancel", key=None, headers={"X-GQM-CSRF": "1"})
+    expect(page.locator("#title .badge")).to_contain_text("canceled")
+
+
 def test_an_idle_page_asks_at_most_once_a_second(visit: Visitor, polled: Api) -> None:
     """B32: the overview, which asks for the most."""
     browser = visit(polled.port, at="#/overview", pace=10)

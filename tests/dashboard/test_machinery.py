@@ -93,9 +93,9 @@ def test_entries_say_when_they_run_in_words(desk: Desk) -> None:
     """B26: words, next and last run for entries of 5 and 6 fields; orphaned, paused, and their filters."""
     cron, page = desk.cron, desk.page
     now = cron.now()
-    cron.put(entry("five", cron_expr="30 1 * * *", timezone="Asia/Tokyo", next_run=now + 7201))
+    cron.put(entry("five", cron_expr="30 1 * * *", timezone="Asia/Tokyo", next_run=now + 9000))
     cron.put(
-        entry("six", name="Every minute", cron_expr="0 * * * * *", next_run=now + 90, last_run=now - 300)
+        entry("six", name="Every minute", cron_expr="0 * * * * *", next_run=now + 115, last_run=now - 300)
     )
     cron.put(entry("off", enabled=False))
     cron.put(entry("gone"))

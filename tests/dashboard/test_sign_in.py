@@ -95,3 +95,28 @@ def test_an_ended_session_is_signed_in_again_over_the_page(
         expect(browser.page.get_by_label("Name", exact=True)).to_have_value("bill")
         expect(browser.page.locator("#queues tbody tr")).to_have_count(1)
         assert browser.page.url.endswith("#/queues?q=bill&order=desc")
+
+
+def test_sign_out_everywhere_asks_and_ends_every_session(
+    visit: Visitor, redis_socket: str, prefix: str
+) -> None:
+    """B6, B7: left, it sends nothing; confirmed, it ends the sessions of the other browser too."""
+    with serve(f"unix:{redis_socket}", prefix, **SIGN_IN, dashboard=True, rate_limit=-1) as api:
+        browser = visit(api.port, at="#/queues")
+        page = browser.page
+        browser.sign_in()
+        api.log_in("ana")
+        page.get_by_label("Account: ana").click()
+        browser.button("My sessions").click()
+        expect(page.locator("#sessions tbody tr")).to_have_count(2)
+        browser.button("Close").click()
+        for confirm in ("Cancel", "Sign out everywhere"):
+            page.get_by_label("Account: ana").click()
+            page.locator("[data-do=everywhere]").click()
+            page.get_by_role("dialog").get_by_role("button", name=confirm, exact=True).click()
+        expect(page.get_by_label("User name")).to_be_focused()
+        assert [line.rpartition("/auth/")[2] for line in browser.requests if line.startswith("POST")] == [
+            "login",
+            "logout-all",
+        ]
+        assert api.get("/auth/me", user="ana").status == 401

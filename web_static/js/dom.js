@@ -46,15 +46,20 @@ function place(node, old) {
 }
 
 function patchKids(el, olds, news) {
-  const keyed = new Map(), loose = [];
+  const keyed = new Map(), loose = [], matches = [];
   for (const old of olds) if (old.key === null) loose.push(old); else keyed.set(old.key, old);
-  const matches = news.map(({key, tag}) => {
-    const at = key === null ? loose.findIndex((old) => old.tag === tag) : -1;
-    const old = key === null ? loose[at] : keyed.get(key);
-    if (at >= 0) loose.splice(at, 1);
-    if (key !== null && old?.tag === tag) keyed.delete(key);
-    return old?.tag === tag ? old : null;
+  const take = (fits) => news.forEach((node, i) => {
+    const at = node.key === null && !matches[i] ? loose.findIndex((old) => fits(old, node)) : -1;
+    if (at >= 0) [matches[i]] = loose.splice(at, 1);
   });
+  news.forEach(({key, tag}, i) => {
+    if (key === null || keyed.get(key)?.tag !== tag) return;
+    matches[i] = keyed.get(key);
+    keyed.delete(key);
+  });
+  // First those of one class, so that what comes between two takes neither's place, and the focus with it.
+  take((old, node) => old.tag === node.tag && old.props?.class === node.props?.class);
+  take((old, node) => old.tag === node.tag);
   for (const old of [...keyed.values(), ...loose]) old.el.remove();
   let next = el.firstChild;
   news.forEach((node, i) => {

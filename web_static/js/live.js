@@ -31,6 +31,10 @@ class Feed {
     this.#abort.abort();
     this.#abort = new AbortController();
     this.#running = null;
+    this.#unplan();
+  }
+
+  #unplan() {
     clearTimeout(this.#timer);
     this.#timer = 0;
   }
@@ -74,13 +78,13 @@ class Feed {
 
   async refresh() {
     await this.#running;
-    clearTimeout(this.#timer);
+    this.#unplan();
     await this.#cycle(true);
   }
 
   #plan(wait, all) {
     if (this.#quiet || (this.#timer && clock() + wait > this.#due)) return;
-    clearTimeout(this.#timer);
+    this.#unplan();
     this.#due = clock() + wait;
     this.#timer = setTimeout(() => { this.#timer = 0; this.#cycle(all); }, wait);
   }
