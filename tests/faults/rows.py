@@ -34,7 +34,7 @@ class Row:
 
 
 def _table() -> Iterable[Row]:
-    yield Row("F1", "none: sustained load", "seconds of load", 2, 60, 600)
+    yield Row("F1", "none: sustained load", "seconds of load", 1, 60, 600)
     yield Row("F2", "kill -9 of a worker process", "kills", 2, 30, 500)
     yield Row("F3", "kill -9 between two steps", "kills at each point", 1, 20, 200)
     yield Row("F4", "kill -9 of Redis, AOF always and everysec", "kills of each", 1, 5, 50)

@@ -33,9 +33,10 @@ def test_f3_killed_between_steps(fleet: Fleet, ledger: Ledger, size: int) -> Non
     feeder = fleet.producer("feeder", rate=100, delays_s=(0.1, 0.5))
     for turn in range(size):
         for point in WORKER_POINTS:
-            few = "cron" in point or "heartbeat" in point or "dead" in point
+            # Heartbeats come every 2 s, slots every second, and few jobs die.
+            most = 1 if "heartbeat" in point else 2 if "cron" in point or "dead" in point else 6
             victim = fleet.worker(
-                wait=False, entries=[mix.TICK], kill_at=f"{point}:{chance.randint(1, 2 if few else 6)}"
+                wait=False, entries=[mix.TICK], kill_at=f"{point}:{chance.randint(1, most)}"
             )
             server_id = victim.server_id
             victim.wait()

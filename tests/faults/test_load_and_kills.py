@@ -35,7 +35,7 @@ def test_f1_load_without_a_fault(fleet: Fleet, ledger: Ledger, size: int) -> Non
     full = size > 10
     rate = (500 if nightly() else 300) if full else 100
     workers = [fleet.worker(), fleet.worker()]
-    warm = fleet.producer("w", 200, rate=rate, delays_s=(0.1, 0.2))
+    warm = fleet.producer("w", 200 if full else 40, rate=rate, delays_s=(0.1, 0.2))
     warm.wait()
     ledger.wait_drained()
     before = {worker.pid: Footprint.of(worker.pid) for worker in workers}
