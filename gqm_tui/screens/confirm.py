@@ -94,11 +94,12 @@ class ConfirmScreen(ModalScreen[None]):
     def _offer(self) -> None:
         self._ask.display = True
         label = self.query_one("#ask", Static)
-        self._answer.display = label.display = self._typed
+        self._answer.display = self._typed
         if self._typed and self._survey is not None:
             label.update(f"type {self._survey.eligible:,} to confirm:")
             self._answer.focus()
         else:
+            label.update("y or n")
             self._no.focus()
 
     # What is written.

@@ -184,6 +184,65 @@ def test_cron_shows_words_and_times_for_five_and_six_fields() -> None:
     drive(act, "cron")
 
 
+LONG = {
+    "cron_expr": "*/15 8-18 * * 1-5",
+    "description": "every 15 minutes from 08:00 to 18:59, Monday to Friday",
+    "timezone": "Europe/Stockholm",
+}
+
+
+@pytest.mark.parametrize(
+    ("width", "changes", "told"),
+    [
+        (120, LONG, "skip · */15 8-18 * * 1-5 · Europe/Stockholm · every 15 minutes from 0"),
+        (80, LONG, "skip · */15 8-18 * * 1-5 · Eur"),
+        (80, {**LONG, "description": ""}, "skip · */15 8-18 * * 1-5 · Eur"),
+        (80, {"timezone": "UTC"}, "overlap skip ──"),
+    ],
+)
+def test_what_a_column_of_cron_cuts_is_told_below(width: int, changes: dict[str, Any], told: str) -> None:
+    async def act(made: World, pilot: Pilot[Any]) -> None:
+        await pilot.resize_terminal(width, 24)
+        await made.settle(pilot)
+        assert told in pane(made)._strip_text.plain
+
+    def one(client: FakeClient) -> None:
+        client.route("GET", "/cron", [cron(**changes)])
+        client.route("GET", "/cron/nightly-report", cron(**changes))
+
+    drive(act, "cron", routes=one)
+
+
+def test_the_strip_is_as_wide_as_its_tab_from_the_first_moment_on() -> None:
+    async def act(made: World, pilot: Pilot[Any]) -> None:
+        for key in ("2", "6", "1"):
+            await made.press(pilot, key)
+            strip = pane(made)._strip_text
+            assert not strip.plain or strip.cell_len == WIDE[0] - 2
+
+    drive(act, "cron")
+
+
+def test_the_facts_of_a_worker_fit_its_line() -> None:
+    queues = [f"a-queue-of-many-{number}" for number in range(9)]
+
+    async def act(made: World, pilot: Pilot[Any]) -> None:
+        await made.press(pilot, "enter")
+        await made.tick(pilot)
+        told = pane(made)._told()
+        assert len(told) <= WIDE[0] - 2
+        assert "queues a-queue-of-many" in told
+        assert told.endswith("abandoned ·")
+
+    def many(client: FakeClient) -> None:
+        routes(client)
+        name = "fast@a-server-with-quite-a-long-name"
+        client.route("GET", "/workers", [worker(name, queues=queues)])
+        client.route("GET", f"/workers/{quote(name, safe='')}", worker(name, queues=queues, jobs=[]))
+
+    drive(act, "workers", routes=many)
+
+
 def test_cron_keys_do_what_they_say() -> None:
     async def act(made: World, pilot: Pilot[Any]) -> None:
         await made.press(pilot, "j", "t")
@@ -249,6 +308,7 @@ def test_servers_mark_the_odd_version_and_open_their_workers() -> None:
 
 def test_skew_and_versions_in_words() -> None:
     assert skew_text(3) == "+3 ms"
+    assert skew_text(-0.2) == "+0 ms"
     assert skew_text(-6_200) == "-6.2 s !"
     versions = {"s0": "1.0.0", "s1": "1.0.0", "s2": "0.9.1"}
     found = [msgspec.convert(server(name, version=version), Server) for name, version in versions.items()]

@@ -53,6 +53,7 @@ def test_a_queue_that_leaves_hands_the_cursor_to_the_next_one() -> None:
     drive(LIVE, act)
 
 
+@pytest.mark.fault(22)
 @pytest.mark.fault(9)
 def test_every_width_shows_whole_columns_and_keeps_the_cursor() -> None:
     async def act(made: World, pilot: Pilot[Any]) -> None:
@@ -232,6 +233,19 @@ def test_a_filter_that_cannot_be_understood_leaves_the_last_good_one() -> None:
         assert "enter Keep" in footer(made)
         await made.press(pilot, "escape")
         assert len(table(made).table.keys) == len(QUEUES)
+
+    drive(LIVE, act)
+
+
+@pytest.mark.parametrize("key", ["enter", "tab"])
+def test_a_filter_that_cannot_be_understood_is_not_kept_as_another_one(key: str) -> None:
+    async def act(made: World, pilot: Pilot[Any]) -> None:
+        await made.press(pilot, "slash", *"bill:x", key)
+        assert "no field bill here" in text(made)
+        assert "enter Keep" in footer(made)
+        await made.press(pilot, *["backspace"] * 2, key)
+        assert made.app.screen.focused is table(made).table
+        assert table(made).table.keys == ["billing"]
 
     drive(LIVE, act)
 

@@ -1,9 +1,10 @@
 """Tab 4: what runs by the clock, when it runs next, how it went, and what is gone from the configuration."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual.binding import BindingType
 
@@ -222,10 +223,21 @@ class CronPane(CronKeys):
         line.append(fit(entry.id, 30), "bold")
         line.append(" ── ", self.tone(Tone.DIM))
         line.append(f"queue {fit(entry.queue, 20)} · overlap {entry.overlap_policy}")
+        line.append("".join(f" · {fit(words, 50)}" for words in self._cut(entry)))
         if not self.narrow:
             retries = "default" if entry.max_retry is None else str(entry.max_retry)
             line.append(f" · max_retry {retries}{self._then(entry)}")
         return rule(line, self.size.width - 2, self.tone(Tone.DIM))
+
+    def _cut(self, entry: CronEntry) -> Iterable[str]:
+        """Expression, zone and words, as far as the columns have no room for them."""
+        words = entry.description or entry.cron_expr
+        room = {name: widths[self.narrow] for name, widths in _WIDTHS.items()}
+        cut = cell_len(words) > room["meaning"]
+        if self.narrow:  # what tells most in the least room; without a zone it is UTC
+            return [*[entry.cron_expr] * cut, *[entry.timezone] * (entry.timezone != "UTC")]
+        told = {"schedule": entry.cron_expr, "tz": entry.timezone, "meaning": words}
+        return dict.fromkeys(text for name, text in told.items() if cell_len(text) > room[name])
 
     def _then(self, entry: CronEntry) -> str:
         detail = self.view.value("next runs", CronEntry)

@@ -79,7 +79,7 @@ def row(server: Server, common: str, now: float | None, signs: Signs, *, narrow:
 
 def skew_text(ms: float) -> str:
     """How far the server's clock is from the one here; loud from five seconds on."""
-    text = f"{ms:+.0f} ms" if abs(ms) < 1_000 else f"{ms / 1_000:+.1f} s"
+    text = f"{round(ms):+} ms" if abs(ms) < 1_000 else f"{ms / 1_000:+.1f} s"
     return f"{text} !" if abs(ms) > _SKEW_MS else text
 
 

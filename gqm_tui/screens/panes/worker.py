@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual.binding import BindingType
 from textual.widget import Widget
@@ -21,6 +22,7 @@ from gqm_tui.core.text import fit, fit_middle
 from gqm_tui.screens.panes.table_pane import PAGE, TablePane, drill_down
 from gqm_tui.widgets.line import Line
 
+_QUEUES_CELLS = (16, 40)
 COLUMNS = (
     Column("id", "JOB ID", 18, 14, "id"),
     Column("type", "TYPE", 18, 16, "type", star=True),
@@ -159,11 +161,21 @@ class WorkerPane(TablePane):
         if worker is None:
             return ""
         since = fmt.stamp(worker.started_at, local=self.gqm.settings.local_time)
-        return (
-            f"server {fit(worker.server_id, 30)} · queues {fit(', '.join(worker.queues), 40)} · "
-            f"isolation {worker.isolation or fmt.UNKNOWN} · ahead {fmt.count(worker.ahead)} · "
-            f"abandoned {fmt.count(worker.abandoned)} · since {since}"
-        )
+        queues = ", ".join(worker.queues)
+        facts = [
+            f"server {fit(worker.server_id, 30)}",
+            f"isolation {worker.isolation or fmt.UNKNOWN}",
+            f"ahead {fmt.count(worker.ahead)}",
+            f"abandoned {fmt.count(worker.abandoned)}",
+            f"since {since}",
+        ]
+        while (room := self._room_beside(facts)) < min(_QUEUES_CELLS[0], cell_len(queues)):
+            facts.pop()  # since when it runs is told by the title as well
+        return " · ".join((facts[0], f"queues {fit(queues, min(_QUEUES_CELLS[1], room))}", *facts[1:]))
+
+    def _room_beside(self, facts: Sequence[str]) -> int:
+        """Cells that other facts leave for the names of the queues."""
+        return self.app.size.width - 3 - cell_len(" · ".join((*facts, "queues ")))
 
     def summary(self, total: int, shown: int) -> str:
         """The worker, and whether it is gone."""
