@@ -19,7 +19,7 @@ from gqm.store.sync import Store
 from tests.engine.running import running
 from tests.faults.fleet import Fleet, Member
 from tests.faults.ledger import Ledger
-from tests.faults.rows import Counts, record, sizes
+from tests.faults.rows import Counts, nightly, record, sizes
 from tests.faults.wrong_clock import set_wrong
 from tests.faults.zones import SHAPES, Zone, known
 from tests.support.crontab import Crontab
@@ -149,7 +149,7 @@ def schedulers(fleet: Fleet, ledger: Ledger, seconds: float, seed: int) -> tuple
     """Kill schedulers at random for some seconds, each replaced at once; return first and last slot."""
     chance = random.Random(seed)
     options: dict[str, Any] = {"entries": entries(ENTRIES)}
-    alive = [fleet.worker(**options) for _ in range(3)]
+    alive = [fleet.worker(**options) for _ in range(5 if nightly() else 3)]
     first = int(ledger.space.now()) + 1
     until = time.monotonic() + seconds
     while time.monotonic() < until:

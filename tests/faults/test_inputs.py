@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 from collections.abc import Callable, Iterator
@@ -93,7 +94,9 @@ def test_f20_the_command_line_says_in_a_sentence_what_is_wrong(
     socket: str, size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(logging.getLogger(), "handlers", list(logging.getLogger().handlers))
+    root = logging.getLogger()
+    for name in ("handlers", "level"):  # commands set up their own; it is put back at the end
+        monkeypatch.setattr(root, name, copy.copy(getattr(root, name)))
     url = f"unix://{socket}"
     go_through(
         "command line", lambda maker, made: doors.command_line(url, maker, made), size, made=size >= FULL
