@@ -96,7 +96,7 @@ class Acting:
     def tell(self, text: str, severity: Severity) -> None:
         """Show a toast."""
         self._app.notify(
-            text, severity=severity, markup=False, timeout=5 if severity == "information" else 10
+            text, severity=severity, markup=False, timeout=None if severity == "information" else 10
         )
 
     def _done(self) -> None:

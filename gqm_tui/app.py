@@ -352,4 +352,5 @@ class GqmApp(Choices, Dialogs, Freezing, KeysInOrder, inherit_bindings=False):
 
     async def action_quit(self) -> None:
         """Leave with exit code 0."""
+        await self.client.close()
         self.exit(0)

@@ -90,6 +90,8 @@ def world(
     if state is not None:
         file.state = msgspec.structs.replace(state)
     app = GqmApp(chosen, connect=connect, clock=clock, state_file=file, panes=tab_makers())
+    # Toasts live by real time, which a busy machine has less of.
+    app.NOTIFICATION_TIMEOUT = 600.0  # type: ignore[misc]  # for this app alone
     return World(app, clock, client, more, connected)
 
 

@@ -239,6 +239,7 @@ def server_tls(folder: Path) -> ssl.SSLContext:
     return context
 
 
+@pytest.mark.fault(22)
 def test_a_private_authority_is_believed_when_it_is_named(certificate: Path) -> None:
     tls = server_tls(certificate)
     assert talk(get_stats, ok(stats()), tls=tls, ca_file=str(certificate / "own.pem")).queues == 12

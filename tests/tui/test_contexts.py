@@ -20,6 +20,7 @@ from gqm_tui.screens.login import LoginScreen
 from gqm_tui.start import connect
 from tests.support.tui import FakeClient, FakeClock, job, me, queue
 from tests.support.tui_app import WIDE, World, world
+from tests.support.tui_http import answer, pretended
 
 A = ContextConfig(name="a", url="https://a.example", key=KeySource(given="key-of-a"))
 B = ContextConfig(name="b", url="https://b.example", key=KeySource(given="key-of-b"))
@@ -362,3 +363,45 @@ def test_a_click_opens_a_context() -> None:
 def test_the_standing_of_a_context_in_words(session: Session | None, said: str) -> None:
     sign, words = standing(session, 100.0, Signs())
     assert f"{sign.text} {words.text}" == said
+
+
+REDIRECTED = "307 Temporary Redirect"
+
+
+def test_a_key_reaches_its_own_address_and_no_other() -> None:
+    """Over real connections: the second server sends every request on to the first, and gets no key."""
+
+    async def until(made: World, pilot: Pilot[Any], met: Callable[[], object]) -> None:
+        async with asyncio.timeout(60):
+            while not met():
+                await made.tick(pilot, 0.1)
+
+    async def run() -> None:
+        refusal = answer(b'{"error":"sign in","code":"UNAUTHORIZED"}', "401 Unauthorized")
+        async with pretended(refusal) as first, pretended(refusal) as second:
+            to = f"http://127.0.0.1:{first.port}/api/v1/queues"
+            second.answers = [answer(b"", REDIRECTED, f"Location: {to}")]
+            with_key = ContextConfig(
+                name="first", url=f"http://127.0.0.1:{first.port}", key=KeySource(given="key-of-first")
+            )
+            bare = ContextConfig(name="second", url=f"http://127.0.0.1:{second.port}")
+            made = world(settings={"context": with_key, "contexts": (with_key, bare)})
+            made.app.connect = connect
+            async with made.app.run_test(size=WIDE) as pilot:
+                await made.press(pilot, "at", "enter")
+                made.app.contexts.open_named("second")
+                await until(made, pilot, lambda: len(second.heads) >= 3)
+                met = len(first.heads)
+                await until(made, pilot, lambda: "PROTOCOL" in shown(made).upper())
+                assert len(first.heads) == met
+                made.app.contexts.open_named("first")
+                await until(made, pilot, lambda: len(first.heads) >= met + 3)
+                await made.app.action_quit()
+            keys = {first.field("X-API-Key", at) for at in range(len(first.heads))}
+            assert keys == {"key-of-first"}
+            sent = [
+                second.field(name, at) for at in range(len(second.heads)) for name in ("X-API-Key", "Cookie")
+            ]
+            assert set(sent) == {None}
+
+    asyncio.run(run())

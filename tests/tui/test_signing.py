@@ -58,6 +58,7 @@ def shown(made: World) -> str:
     )
 
 
+@pytest.mark.fault(22)
 def test_a_401_opens_the_sign_in_and_the_rows_follow_it() -> None:
     async def act(made: World, pilot: Pilot[Any]) -> None:
         assert isinstance(made.app.screen, LoginScreen)
