@@ -291,7 +291,8 @@ def _delay_s(retry: Retry) -> float | None:
     delay: object = retry.delay
     if isinstance(delay, timedelta):
         return delay.total_seconds()
-    return float(delay) if isinstance(delay, int | float) else None
+    # An int may be too large for a float; it is bounded as it is.
+    return delay if isinstance(delay, int | float) else None
 
 
 def skips_retry(exc: BaseException) -> bool:

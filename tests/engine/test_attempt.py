@@ -142,6 +142,7 @@ def test_a_circle_of_causes_ends() -> None:
         (None, 10_000),
         ("soon", 10_000),
         (float("nan"), 10_000),
+        (10**400, 3_155_760_000_000),
     ],
 )
 def test_retry_sets_the_delay(delay: Any, delay_ms: int) -> None:
