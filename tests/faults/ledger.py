@@ -164,6 +164,8 @@ class Ledger:
             job_id for job_id, signs in asked.items() if ("+" in signs or "=" in signs) and job_id not in jobs
         ]
         excused = [job_id for job_id in lost if _within(asked[job_id].get("+", []), may_lose)]
+        own = [job_id for job_id, signs in asked.items() if _first_answer(signs) == "="]
+        assert not own, f"I7: refused as there already by their own first call: {own[:10]}"
         unasked = [job_id for job_id in jobs.keys() - asked.keys() if not jobs[job_id]["cron_id"]]
         assert not unasked, f"I1: nobody asked for {sorted(unasked)[:10]}"
         for job_id, job in jobs.items():
@@ -290,6 +292,11 @@ class Ledger:
 
 def _burned(job_id: str, job: dict[str, str]) -> int:
     return max(0, int(job["retry_count"] or 0) - (mix.KINDS[mix.kind_of(job_id)].runs - 1))
+
+
+def _first_answer(signs: dict[str, list[float]]) -> str:
+    answers = [(min(times), sign) for sign, times in signs.items() if sign != "?"]
+    return min(answers)[1] if answers else ""
 
 
 def _within(times: list[float], spans: tuple[tuple[float, float], ...]) -> bool:

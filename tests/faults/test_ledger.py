@@ -47,6 +47,11 @@ def test_every_invariant_can_fail(fleet: Fleet, ledger: Ledger) -> None:
         assert ledger.check("F1").duplicates == 1
     with added(fleet.acks, "+ unique-hand-5 1.0\n"), pytest.raises(AssertionError, match="I7"):
         ledger.check("F1")
+    with (
+        added(fleet.acks, "? plain-hand-9 1.0\n= plain-hand-9 1.0\n"),
+        pytest.raises(AssertionError, match="I7"),
+    ):
+        ledger.check("F1")
     for what, changed, restored in breakages(fleet, ledger):
         changed()
         with pytest.raises(AssertionError, match=what):
