@@ -34,6 +34,7 @@ def bar_facts(app: "GqmApp", pane: Pane | None) -> BarFacts:
         data_age=fmt.age(age) if stale and age is not None else "",
         moment=_moment(app, pane, server_now),
         production=session.context.production,
+        connected=session.me is not None,
     )
 
 

@@ -43,6 +43,7 @@ class BarFacts:
     moment: str = ""
     """Which moment is shown, where that is not now."""
     production: bool = False
+    connected: bool = False
 
 
 class TopBar(Line):
@@ -57,6 +58,8 @@ class TopBar(Line):
     def show_facts(self, facts: BarFacts, *, narrow: bool, variables: dict[str, str], colour: bool) -> None:
         """Write the facts into the line."""
         sign, tone, word = _SIGNS[facts.state]
+        if facts.state is PaneState.LOADING and facts.connected:
+            word = "LOADING"  # another view of a server that has answered before
         left = Text()
         left.append(f"{sign} {word}", style(tone, variables, colour=colour) + Style(bold=True))
         left.append(f" {facts.context}")

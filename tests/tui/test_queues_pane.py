@@ -250,6 +250,28 @@ def test_a_filter_that_cannot_be_understood_is_not_kept_as_another_one(key: str)
     drive(LIVE, act)
 
 
+def test_a_toast_hides_no_more_than_its_words_take() -> None:
+    async def act(made: World, pilot: Pilot[Any]) -> None:
+        before = text(made)
+        made.app.notify("emails paused", markup=False)
+        made.app.notify("emails resumed", markup=False)
+        await made.settle(pilot)
+        other = [line for line, was in zip(lines(made), before.splitlines(), strict=True) if line != was]
+        assert [line.partition("▌")[2].strip(" ─") for line in other] == ["emails paused", "emails resumed"]
+
+    drive(LIVE, act)
+
+
+def test_another_view_of_a_server_that_has_answered_is_loading_not_connecting() -> None:
+    async def act(made: World, pilot: Pilot[Any]) -> None:
+        assert "● LIVE" in lines(made)[0]
+        made.client.hold("/workers")
+        await made.press(pilot, "2")
+        assert "… LOADING" in lines(made)[0]
+
+    drive(LIVE, act)
+
+
 def test_keys_are_letters_while_a_filter_is_typed() -> None:
     async def act(made: World, pilot: Pilot[Any]) -> None:
         await made.press(pilot, "slash", *"q1p")
