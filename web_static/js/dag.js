@@ -5,7 +5,7 @@ import {h, s, update} from './dom.js';
 import {count, duration, short} from './format.js';
 import {go, link} from './router.js';
 import {caption, shown, table} from './table.js';
-import {badge, copy, exportMenu, facts, glyph, look, pager, panel, timeCell, to, toJob, toQueue, word} from './ui.js';
+import {anchor, badge, copy, exportMenu, facts, glyph, jobLink, look, pager, panel, queueLink, timeCell, word} from './ui.js';
 
 const W = 168, H = 52, STEP_X = W + 28, STEP_Y = H + 64, EDGE = 24;
 const cut = (text, n) => (text.length > n ? text.slice(0, n - 1) + '…' : text);
@@ -131,14 +131,14 @@ function about(ctx, graph, {node}) {
   const {id, created_at: created, started_at: started, completed_at: ended, execution_duration: ran} = node, {edges} = graph;
   const jobs = (ids) => ids.length > 0 && ids.map((other) => [h('a', {href: graphAt(ctx.query, ctx.id, other), title: other}, short(other)), ' ']), at = (time) => time && timeCell(time);
   return h('section.panel.node-panel', {'aria-label': `Job ${id}`}, h('header', h('h2', node.type || id), h('div.actions', h('button.icon-button', {'aria-label': 'Close', onclick: () => ctx.set({node: ''})}, '✕'))), h('div', facts([
-    ['Id', h('span', id, copy(id))], ['Status', badge(node.status)], ['Queue', node.queue && toQueue(node)], ['May fail', node.allow_failure && 'goes on if parents fail'], ['Created', at(Number(created))], ['Started', at(started)], ['Finished', at(ended)],
+    ['Id', h('span', id, copy(id))], ['Status', badge(node.status)], ['Queue', node.queue && queueLink(node)], ['May fail', node.allow_failure && 'goes on if parents fail'], ['Created', at(Number(created))], ['Started', at(started)], ['Finished', at(ended)],
     ['Duration', ran != null && duration(ran)], ['Tries', `${node.retry_count} / ${node.max_retry}`], ['Error', node.error && h('span.bad', node.error)], ['Parents', jobs(parents(edges, id))], ['Children', jobs(children(edges, id))],
-  ]), h('p', to('jobs', id, 'Open job'), ' · ', h('a', {href: graphAt(ctx.query, id)}, 'Open graph here')), h('div.actions', (jobControls(node) || []).slice(0, 3))));
+  ]), h('p', anchor('jobs', id, 'Open job'), ' · ', h('a', {href: graphAt(ctx.query, id)}, 'Open graph here')), h('div.actions', (jobControls(node) || []).slice(0, 3))));
 }
 
 function list(ctx, {nodes, edges}) {
-  const names = (find) => ({id}) => h('span', find(edges, id).map((other) => [toJob(other), ' ']), !find(edges, id).length && '–'), words = (find) => ({id}) => find(edges, id).join(' ');
-  const columns = [{key: 'id', label: 'Job', sort: true, cell: ({id}) => toJob(id)}, {key: 'layer', label: 'Layer', sort: true, by: ({layer, order}) => layer * 1000 + order, cell: ({layer}) => count(layer + 1)}, {key: 'type', label: 'Type', sort: true},
+  const names = (find) => ({id}) => h('span', find(edges, id).map((other) => [jobLink(other), ' ']), !find(edges, id).length && '–'), words = (find) => ({id}) => find(edges, id).join(' ');
+  const columns = [{key: 'id', label: 'Job', sort: true, cell: ({id}) => jobLink(id)}, {key: 'layer', label: 'Layer', sort: true, by: ({layer, order}) => layer * 1000 + order, cell: ({layer}) => count(layer + 1)}, {key: 'type', label: 'Type', sort: true},
     {key: 'status', label: 'Status', sort: true, cell: ({status}) => badge(status)}, {key: 'parents', label: 'Parents', text: words(parents), cell: names(parents)}, {key: 'children', label: 'Children', text: words(children), cell: names(children)}];
   const part = shown(nodes, columns, ctx.query);
   return panel({id: 'graph-list', title: 'Jobs by layer', flush: true, actions: exportMenu('graph', part.rows, columns), body: () => [table({ctx, id: 'nodes', columns, rows: part.rows, caption: caption('Jobs', part)}), pager({...part, onset: ctx.set})]});

@@ -7,7 +7,7 @@ import {count, duration, plural} from './format.js';
 import {feed} from './live.js';
 import {many, text, time} from './router.js';
 import {list, listParams, paged} from './table.js';
-import {badge, control, copy, STATUSES, timeCell, to, toast, toJob, toQueue, word} from './ui.js';
+import {anchor, badge, control, copy, jobLink, queueLink, STATUSES, timeCell, toast, word} from './ui.js';
 
 const NAMES = ['status', 'queue', 'type', 'q', 'error', 'worker', 'since', 'until', 'fingerprint'];
 
@@ -25,12 +25,12 @@ export function jobTime({status, due_at: due, started_at: started, completed_at:
 }
 
 const COLUMNS = [
-  {key: 'id', label: 'Job', sort: true, cell: ({id}) => h('span.tight', toJob(id), copy(id))},
-  {key: 'type', label: 'Type', sort: true}, {key: 'queue', label: 'Queue', at: 'm', cell: toQueue},
+  {key: 'id', label: 'Job', sort: true, cell: ({id}) => h('span.tight', jobLink(id), copy(id))},
+  {key: 'type', label: 'Type', sort: true}, {key: 'queue', label: 'Queue', at: 'm', cell: queueLink},
   {key: 'status', label: 'Status', cell: ({status, stale}) => h('span.tight', badge(status), stale && badge('stale'))}, {key: 'retry_count', label: 'Tries', num: true, sort: true, at: 'l', cell: (job) => `${job.retry_count} / ${job.max_retry}`},
   {key: 'time', label: 'Time', sort: true, text: (job) => jobTime(job)[1], cell: (job) => { const [name, at] = jobTime(job); return h('span.tight', h('span.muted', `${name} `), timeCell(at)); }},
   {key: 'execution_duration', label: 'Duration', num: true, sort: true, at: 'l', cell: (job) => duration(job.execution_duration ?? job.elapsed_ms)},
-  {key: 'worker_id', label: 'Worker', at: 'l', text: (job) => job.worker_id || job.pool, cell: ({worker_id: id, pool}) => (id || pool ? to('workers', id || pool, pool || id) : '–')},
+  {key: 'worker_id', label: 'Worker', at: 'l', text: (job) => job.worker_id || job.pool, cell: ({worker_id: id, pool}) => (id || pool ? anchor('workers', id || pool, pool || id) : '–')},
   {key: 'error', label: 'Error', at: 'l', cell: ({error}) => (error ? h('span.clip', {title: error}, error) : '–')},
 ];
 
@@ -109,7 +109,7 @@ export async function bulk({action, label, title, filter, ids, onend}) {
     onend?.();
     const said = `${label}: ${count(done)} done, ${count(failed)} refused${stopped() ? ', stopped' : ''}`;
     if (!failed) { toast(said); return null; }
-    return [h('p', said), Object.entries(refused).map(([code, list]) => h('div', h('h3', `${code}: ${plural(list.length, 'job')}`), h('p', list.slice(0, 50).map((id) => [to('jobs', id), ' ']))))];
+    return [h('p', said), Object.entries(refused).map(([code, list]) => h('div', h('h3', `${code}: ${plural(list.length, 'job')}`), h('p', list.slice(0, 50).map((id) => [anchor('jobs', id), ' ']))))];
   }});
   feed.refresh();
 }

@@ -17,8 +17,8 @@ export const look = (status) => LOOK[status] || (GLYPH[status] ? status : 'cance
 export const word = (status) => String(status).replace('_', ' ');
 export const badge = (status, label = word(status)) => h(`span.badge.st-${look(status)}`, h('span.glyph', {'aria-hidden': 'true'}, glyph(status)), label);
 export const chip = (text, href) => h(href ? 'a.chip' : 'span.chip', {href}, text);
-export const to = (page, id, text = id, query) => h('a', {href: link(page, id, query), title: text === id ? null : id}, text);
-export const toJob = (id) => to('jobs', id, short(id)), toQueue = ({queue}) => to('queues', queue);
+export const anchor = (page, id, text = id, query) => h('a', {href: link(page, id, query), title: text === id ? null : id}, text);
+export const jobLink = (id) => anchor('jobs', id, short(id)), queueLink = ({queue}) => anchor('queues', queue);
 export const icon = (name) => s('svg.icon', {'aria-hidden': 'true'}, s('use', {href: `#i-${name}`}));
 
 // ------------------------------------------------------------------ messages and actions

@@ -5,7 +5,7 @@ import {h, update} from '../dom.js';
 import {count, plural, short} from '../format.js';
 import {go, int, link, one, text} from '../router.js';
 import {caption, keepSize, listParams, table} from '../table.js';
-import {badge, look, pager, panel, to, toJob, toQueue, word} from '../ui.js';
+import {anchor, badge, jobLink, look, pager, panel, queueLink, word} from '../ui.js';
 
 let drawing = null;
 const draw = () => { import('../dag.js').then((module) => { drawing = module; update(); }, () => setTimeout(draw, 5000)); };
@@ -15,10 +15,10 @@ function rollup({rollup: sums = {}, rollup_truncated: cut}) {
   return h('span.rollup', {title: said}, h('span', {'aria-hidden': 'true'}, parts.map(([status, n]) => h('i', {key: status, style: {flex: n, background: `var(--${look(status)})`}}))), h('small', said));
 }
 
-const CHAINS = [{key: 'id', label: 'Root', cell: ({id}) => to('dag', id, short(id))}, {key: 'type', label: 'Type'}, {key: 'status', label: 'Status', cell: ({status}) => badge(status)}, {key: 'queue', label: 'Queue', at: 'm', cell: toQueue},
+const CHAINS = [{key: 'id', label: 'Root', cell: ({id}) => anchor('dag', id, short(id))}, {key: 'type', label: 'Type'}, {key: 'status', label: 'Status', cell: ({status}) => badge(status)}, {key: 'queue', label: 'Queue', at: 'm', cell: queueLink},
   {key: 'child_count', label: 'Children', num: true, at: 'm'}, {key: 'rollup', label: 'Whole chain', cell: rollup}, {key: 'created_at', label: 'Created', at: 'm', time: true}];
-const WAITING = [{key: 'id', label: 'Job', cell: ({id}) => toJob(id)}, {key: 'type', label: 'Type'}, {key: 'queue', label: 'Queue', at: 'm', cell: toQueue},
-  {key: 'pending_deps', label: 'Waits for', cell: (row) => h('span', row.pending_deps.slice(0, 5).map((id) => [toJob(id), ' ']), row.pending_deps.length > 5 && `and ${count(row.pending_deps.length - 5)} more`)}, {key: 'open', label: 'Graph', cell: ({id}) => to('dag', id, 'Open')}];
+const WAITING = [{key: 'id', label: 'Job', cell: ({id}) => jobLink(id)}, {key: 'type', label: 'Type'}, {key: 'queue', label: 'Queue', at: 'm', cell: queueLink},
+  {key: 'pending_deps', label: 'Waits for', cell: (row) => h('span', row.pending_deps.slice(0, 5).map((id) => [jobLink(id), ' ']), row.pending_deps.length > 5 && `and ${count(row.pending_deps.length - 5)} more`)}, {key: 'open', label: 'Graph', cell: ({id}) => anchor('dag', id, 'Open')}];
 
 const idBox = () => h('form.id-box', {onsubmit: (event) => { event.preventDefault(); go(link('dag', event.target.elements.job.value.trim())); }},
   h('label.field', h('span', 'Job id'), h('input', {name: 'job', type: 'search', required: true, maxlength: '256', pattern: '[A-Za-z0-9._\\-]+', autocomplete: 'off', spellcheck: 'false'})), h('button', {type: 'submit'}, 'Open graph'));
@@ -35,7 +35,7 @@ export default {
   crumb: ({id}) => id ?? 'DAG',
   parent: ({id}) => id !== null && {href: link('dag'), label: 'DAG'},
   summary: ({data: {graph}}) => graph?.data && `${plural(graph.data.nodes.length, 'job')} in ${plural(graph.data.layers, 'layer')}`,
-  actions: ({id}) => (id === null ? idBox() : to('jobs', id, 'Open job')),
+  actions: ({id}) => (id === null ? idBox() : anchor('jobs', id, 'Open job')),
   sources: ({id, query: {page, waiting, size, depth, limit}}) => (id !== null ? {graph: {path: path`/dag/${id}/graph`, query: {depth, max_nodes: limit}}}
     : {roots: {path: '/dag/roots', query: {rollup: true, page, limit: size}}, deferred: {path: '/dag/deferred', query: {page: waiting, limit: size}}}),
   events: ({kind, job_id: changed}, {id, data: {graph}}) => kind === 'job' && (id === null || !graph?.data || graph.data.nodes.some((node) => node.id === changed)),

@@ -8,7 +8,7 @@ import {count, plural} from '../format.js';
 import {bulk, jobList, jobParams, jobQuery} from '../joblist.js';
 import {one} from '../router.js';
 import {list} from '../table.js';
-import {chip, choose, code, control, tabs, to, word} from '../ui.js';
+import {anchor, chip, choose, code, control, tabs, word} from '../ui.js';
 
 const STATUSES = ['dead_letter', 'retry', 'failed'], SORTS = ['count', 'last', 'first', 'recent_5m'];
 const FIELDS = [{name: 'type', label: 'Type', list: true, placeholder: 'mail.*'}, {name: 'error', label: 'Error contains'}, {name: 'since', label: 'Since', placeholder: '-15m'}, {name: 'until', label: 'Until', placeholder: '-1h'}];
@@ -21,7 +21,7 @@ const jobsOf = (query) => ({...query, status: [query.status], sort: sortOf(query
 const more = (names, total) => [names.map((name) => chip(name)), total > names.length && ` +${count(total - names.length)}`];
 
 const columns = (query) => [
-  {key: 'count', label: 'Count', sort: true, cell: ({fingerprint, count: n}) => to('failed', null, plural(n, 'job'), {...narrowed(query), status: query.status === STATUSES[0] ? '' : query.status, tab: 'all', fingerprint})},
+  {key: 'count', label: 'Count', sort: true, cell: ({fingerprint, count: n}) => anchor('failed', null, plural(n, 'job'), {...narrowed(query), status: query.status === STATUSES[0] ? '' : query.status, tab: 'all', fingerprint})},
   {key: 'recent_5m', label: 'Last 5 min', num: true, sort: true, cell: ({recent_5m: n}) => h('span', {class: n ? 'bad' : 'muted'}, count(n))},
   {key: 'hour', label: 'Last hour', at: 'm', cell: ({hour}) => spark(hour, 'Failures in each 5 minutes, oldest first')},
   {key: 'error', label: 'Error', cell: ({error}) => h('span.template', error || 'no error text')},
@@ -43,7 +43,7 @@ async function sample({local}, {fingerprint, sample_id: id}) {
 function opened({query, local}, {fingerprint, sample_id: id}) {
   const {error, traceback} = local.samples?.[fingerprint] || {}, filter = () => ({...narrowed(query), fingerprint});
   const act = (action, label, danger) => control(label, () => bulk({action, label, title: `${label}?`, filter: filter()}), {danger, key: fingerprint});
-  return h('div.sample', h('p', 'Sample: ', to('jobs', id)), h('p.bad', error || 'Reading…'), traceback && code(traceback, {label: 'Traceback', plain: true}),
+  return h('div.sample', h('p', 'Sample: ', anchor('jobs', id)), h('p.bad', error || 'Reading…'), traceback && code(traceback, {label: 'Traceback', plain: true}),
     isAdmin() && h('div.actions', act('retry', 'Retry group'), act('delete', 'Delete group', true)));
 }
 

@@ -7,10 +7,10 @@ import {bytes, count, duration, plural} from '../format.js';
 import {enqueueControl, jobTime} from '../joblist.js';
 import {link} from '../router.js';
 import {table} from '../table.js';
-import {badge, code, copy, facts, panel, timeCell, to, word} from '../ui.js';
+import {anchor, badge, code, copy, facts, panel, timeCell, word} from '../ui.js';
 
 const TERMINAL = ['completed', 'dead_letter', 'canceled', 'stopped', 'failed'];
-const linked = (page, id, text) => id && to(page, id, text), jobs = (ids) => ids?.map((id) => [linked('jobs', id), ' ']);
+const linked = (page, id, text) => id && anchor(page, id, text), jobs = (ids) => ids?.map((id) => [linked('jobs', id), ' ']);
 const ms = (n) => n != null && duration(n), at = (s) => s && timeCell(s), kept = (s) => s != null && (s < 0 ? 'for ever' : duration(s * 1000)), yes = (flag) => flag && 'yes';
 
 const step = (name, time, look, more) => h('li', {key: name, class: look ? `st-${look}` : 'ahead'}, h('b', name), time ? [timeCell(time), h('small', timeCell(time, true))] : !more && h('span', 'not yet'), more && h(time ? 'small' : 'span', more));

@@ -7,7 +7,7 @@ import {h} from '../dom.js';
 import {count, span} from '../format.js';
 import {enqueueControl, jobList, jobParams, jobQuery} from '../joblist.js';
 import {int, link, one} from '../router.js';
-import {badge, bar, cards, panel, STATUSES, tabs, to, word} from '../ui.js';
+import {anchor, badge, bar, cards, panel, STATUSES, tabs, word} from '../ui.js';
 
 const SIZES = ['ready', 'processing', 'scheduled', 'retry', 'deferred', 'completed', 'dead_letter', 'canceled'];
 const sizes = (queue) => cards(SIZES.map((name) => [word(name), queue[name], link('queues', queue.name, {status: name}), name === 'ready' && queue.oldest_age_ms != null && `oldest ${span(queue.oldest_age_ms / 1000)}`, name === 'dead_letter' && queue[name] ? 'bad' : '']));
@@ -19,7 +19,7 @@ export default {
   crumb: ({id}) => id,
   parent: () => ({href: link('queues'), label: 'Queues'}),
   badge: ({data: {queue: {data}}}) => data && badge(data.paused ? 'paused' : 'active'),
-  summary: ({data: {queue: {data}}}) => data && (data.pools.length ? ['Read by ', data.pools.map((id) => [to('workers', id), ' '])] : 'No live pool reads it'),
+  summary: ({data: {queue: {data}}}) => data && (data.pools.length ? ['Read by ', data.pools.map((id) => [anchor('workers', id), ' '])] : 'No live pool reads it'),
   actions: ({data: {queue: {data}}}) => data && [queueControls(data, true), enqueueControl('Enqueue job', {queue: data.name})],
   sources: ({id, query}) => ({queue: {path: path`/queues/${id}`}, jobs: {path: path`/queues/${id}/jobs`, query: {...jobQuery(query), queue: null}}, minutes: {path: '/stats/minutes', query: {queue: id, minutes: query.range, order: 'asc'}, every: 60000}}),
   stream: ({id}) => ({queue: id}),

@@ -5,13 +5,13 @@ import {h} from '../dom.js';
 import {count, duration, plural, rate} from '../format.js';
 import {link, one, text} from '../router.js';
 import {list, listParams, shown} from '../table.js';
-import {badge, chip, to} from '../ui.js';
+import {anchor, badge, chip} from '../ui.js';
 
 const number = (key, label, at, cell = (queue) => h('span', {class: queue[key] ? '' : 'muted'}, count(queue[key]))) => ({key, label, num: true, sort: true, at, cell});
 const state = ({paused, pools}) => (paused ? 'paused' : pools.length ? 'active' : 'no pool');
 
 const COLUMNS = [
-  {key: 'name', label: 'Queue', sort: true, cell: ({name}) => to('queues', name)},
+  {key: 'name', label: 'Queue', sort: true, cell: ({name}) => anchor('queues', name)},
   {key: 'state', label: 'State', sort: true, by: state, text: state, cell: ({paused, pools}) => h('span.tight', badge(paused ? 'paused' : 'active'), ' ', !pools.length && chip('no pool'))},
   number('ready', 'Ready'), number('processing', 'Processing'), number('scheduled', 'Scheduled', 'm'), number('retry', 'Retry', 'm'), number('deferred', 'Deferred', 'l'), number('completed', 'Completed', 'l'),
   number('dead_letter', 'Dead letter', null, ({name, dead_letter: n}) => (n ? h('a.bad', {href: link('queues', name, {status: 'dead_letter'})}, count(n)) : h('span.muted', '0'))),

@@ -7,7 +7,7 @@ import {h} from '../dom.js';
 import {ago, duration, moment, plural, zone} from '../format.js';
 import {go, link, one, text} from '../router.js';
 import {caption, list, listParams, shown, table} from '../table.js';
-import {badge, code, control, facts, pager, panel, timeCell, to, toJob, toQueue, word} from '../ui.js';
+import {anchor, badge, code, control, facts, jobLink, pager, panel, queueLink, timeCell, word} from '../ui.js';
 
 const state = ({orphaned, enabled}) => (orphaned ? 'orphaned' : enabled ? 'active' : 'paused');
 
@@ -22,12 +22,12 @@ function next({next_run: at, timezone}, now) {
   return h('span.run', h('b', ago(at, now)), h('small', there), there !== here && h('small', `here ${here}`));
 }
 
-const last = ({last_run: at, last_status: status, last_job: run, outcomes: all}) => (at == null && !status ? (all?.length ? 'by hand only' : 'never') : h('span.run', run ? [h('span', badge(run.status)), h('span.tight', toJob(run.job_id))] : badge(status === 'error' ? 'failed' : status, word(status)), at != null && h('small', timeCell(at), status && status !== 'triggered' && run && `, ${word(status)} since`)));
+const last = ({last_run: at, last_status: status, last_job: run, outcomes: all}) => (at == null && !status ? (all?.length ? 'by hand only' : 'never') : h('span.run', run ? [h('span', badge(run.status)), h('span.tight', jobLink(run.job_id))] : badge(status === 'error' ? 'failed' : status, word(status)), at != null && h('small', timeCell(at), status && status !== 'triggered' && run && `, ${word(status)} since`)));
 
 const columns = (now) => [
-  {key: 'id', label: 'Entry', sort: true, cell: ({id, name}) => h('span.run', to('scheduler', id), name !== id && h('small', name))},
+  {key: 'id', label: 'Entry', sort: true, cell: ({id, name}) => h('span.run', anchor('scheduler', id), name !== id && h('small', name))},
   {key: 'cron_expr', label: 'Schedule', cell: ({cron_expr: expr, description, timezone}) => h('span.run', h('code.tight', expr), h('small', description), h('small', timezone))},
-  {key: 'job_type', label: 'Job type, queue', sort: true, at: 'm', text: (entry) => entry.job_type, cell: (entry) => h('span.run', entry.job_type, h('span', 'in ', toQueue(entry)))},
+  {key: 'job_type', label: 'Job type, queue', sort: true, at: 'm', text: (entry) => entry.job_type, cell: (entry) => h('span.run', entry.job_type, h('span', 'in ', queueLink(entry)))},
   {key: 'state', label: 'State, overlap', sort: true, by: state, text: state, cell: (entry) => h('span.run', h('span', badge(state(entry))), h('small', `overlap: ${entry.overlap_policy}`))},
   {key: 'next_run', label: 'Next', sort: true, cell: (entry) => next(entry, now)},
   {key: 'last_run', label: 'Last', sort: true, cell: last},
@@ -35,7 +35,7 @@ const columns = (now) => [
 ];
 const MORE = [{key: 'name', label: 'Name'}, {key: 'timezone', label: 'Time zone'}, {key: 'queue', label: 'Queue'}, {key: 'overlap_policy', label: 'Overlap'}];
 const RUNS = [
-  {key: 'job_id', label: 'Job', cell: (run) => toJob(run.job_id)}, {key: 'triggered_at', label: 'Time', time: true}, {key: 'slot', label: 'Slot', cell: ({slot}) => (slot == null ? 'manual' : timeCell(slot, true))},
+  {key: 'job_id', label: 'Job', cell: (run) => jobLink(run.job_id)}, {key: 'triggered_at', label: 'Time', time: true}, {key: 'slot', label: 'Slot', cell: ({slot}) => (slot == null ? 'manual' : timeCell(slot, true))},
   {key: 'outcome', label: 'Outcome', cell: ({outcome}) => badge(outcome)}, {key: 'duration_ms', label: 'Duration', num: true, cell: (run) => duration(run.duration_ms)},
 ];
 const FIELDS = [{name: 'q', label: 'Entry or job type'}, {name: 'state', label: 'State', type: 'choice', options: [['', 'All'], ['active', 'Active'], ['paused', 'Paused'], ['orphaned', 'Orphaned']]}];

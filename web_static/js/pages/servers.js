@@ -5,12 +5,12 @@ import {h} from '../dom.js';
 import {count, plural} from '../format.js';
 import {link, text} from '../router.js';
 import {list, listParams, shown} from '../table.js';
-import {badge, bar, chip, to} from '../ui.js';
+import {anchor, badge, bar, chip} from '../ui.js';
 
 const listed = (names) => names.join(', ');
 
 const COLUMNS = [
-  {key: 'id', label: 'Server, host · PID', text: ({id}) => id, sort: true, cell: ({id, hostname, pid}) => h('span.run', to('workers', null, id, {server: id}), h('small', `${hostname} · ${pid}`))},
+  {key: 'id', label: 'Server, host · PID', text: ({id}) => id, sort: true, cell: ({id, hostname, pid}) => h('span.run', anchor('workers', null, id, {server: id}), h('small', `${hostname} · ${pid}`))},
   {key: 'status', label: 'Status', sort: true, cell: ({status}) => badge(status)},
   {key: 'scheduler', label: 'Scheduler', sort: true, at: 'l', by: ({scheduler}) => +scheduler, cell: ({scheduler}) => (scheduler ? 'yes' : h('span.muted', 'no'))},
   {key: 'pools', label: 'Pools', at: 'm', text: ({pools}) => listed(pools), cell: ({id, pools}) => h('span', pools.map((pool) => chip(pool, link('workers', null, {server: id, pool}))))},

@@ -6,10 +6,10 @@ import {h} from '../dom.js';
 import {count, duration, plural} from '../format.js';
 import {link, one, text} from '../router.js';
 import {list, listParams, shown, table} from '../table.js';
-import {badge, bar, chip, control, copy, panel, to, toQueue} from '../ui.js';
+import {anchor, badge, bar, chip, control, copy, panel, queueLink} from '../ui.js';
 
 const COLUMNS = [
-  {key: 'pool', label: 'Pool, server', sort: true, text: ({pool}) => pool, cell: ({id, pool, server_id: server}) => h('span.run', to('workers', id, pool), h('small', server ? to('servers', null, server, {q: server}) : 'no server known'))},
+  {key: 'pool', label: 'Pool, server', sort: true, text: ({pool}) => pool, cell: ({id, pool, server_id: server}) => h('span.run', anchor('workers', id, pool), h('small', server ? anchor('servers', null, server, {q: server}) : 'no server known'))},
   {key: 'status', label: 'Status', sort: true, cell: ({status}) => badge(status)},
   {key: 'active_jobs', label: 'Slots', sort: true, text: (row) => `${row.active_jobs} / ${row.concurrency}`, cell: ({active_jobs: n, concurrency: slots, isolation}) => h('span.run', bar(n, slots, `${count(n)} / ${count(slots)}`), isolation && h('small', isolation === 'process' ? 'in processes' : 'in threads'))},
   {key: 'ahead', label: 'Ahead', num: true, sort: true, at: 'l'},
@@ -26,7 +26,7 @@ const FIELDS = [{name: 'pool', label: 'Pool'}, {name: 'server', label: 'Server'}
 /** The start is told in whole seconds, so the allowance is no more exact. */
 const allowed = (ms, most) => (most > 0 ? bar(ms, most, `${duration(ms)} of ${duration(most)}`) : duration(ms));
 const jobColumns = (admin) => [
-  {key: 'id', label: 'Active job', cell: ({id}) => h('span', to('jobs', id), copy(id))}, {key: 'type', label: 'Type'}, {key: 'queue', label: 'Queue', cell: toQueue},
+  {key: 'id', label: 'Active job', cell: ({id}) => h('span', anchor('jobs', id), copy(id))}, {key: 'type', label: 'Type'}, {key: 'queue', label: 'Queue', cell: queueLink},
   {key: 'elapsed_ms', label: 'Elapsed of its time', cell: ({elapsed_ms: ms, started_at: from, processing_deadline: to}) => allowed(ms, Math.floor(to - from) * 1000)},
   ...(admin ? [{key: 'act', label: 'Cancel', hidden: true, cell: ({id}) => control('Cancel', () => cancelJob(id), {small: true, key: id, name: `Cancel ${id}`})}] : []),
 ];
