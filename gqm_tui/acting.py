@@ -28,6 +28,8 @@ class Acting:
 
     def perform(self, plan: Plan) -> None:
         """Run a plan that can be undone; ask first for every other one."""
+        if self._app.visible_pane is not None:
+            self._app.visible_pane.reveal()
         reason = self._app.locked
         if reason is not None:
             self.tell(reason, "warning")
@@ -75,7 +77,7 @@ class Acting:
                 self.log.note_bulk(
                     plan, progress, at=self._clock.wall(), context=context, origin=client.origin
                 )
-                self._done()
+                self._done(marks_done=progress.result == "done")
             yield progress
 
     def undo(self, entry: Entry | None = None) -> None:
@@ -99,8 +101,8 @@ class Acting:
             text, severity=severity, markup=False, timeout=None if severity == "information" else 10
         )
 
-    def _done(self) -> None:
+    def _done(self, *, marks_done: bool = False) -> None:
         self._app.action_refresh_now()
         frame = self._app.visible_frame
         if frame is not None:
-            frame.post_message(ActionDone())
+            frame.post_message(ActionDone(marks_done=marks_done))

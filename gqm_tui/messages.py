@@ -26,6 +26,11 @@ class RoleChanged(Message):
 class ActionDone(Message):
     """A change was carried out, refused or left in doubt; its words are in the action log."""
 
+    def __init__(self, *, marks_done: bool = False) -> None:
+        super().__init__()
+        self.marks_done = marks_done
+        """Whether all jobs that were marked for it had their turn."""
+
 
 class ContextChanged(Message):
     """The app looks at another server now."""

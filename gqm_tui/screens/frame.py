@@ -13,6 +13,7 @@ from textual.widget import Widget
 from textual.widgets import Static, Tab, Tabs
 
 from gqm_tui import keymap
+from gqm_tui.messages import ActionDone
 from gqm_tui.screens.panes.base import Pane
 from gqm_tui.widgets.key_bar import KeyBar
 from gqm_tui.widgets.top_bar import TopBar
@@ -116,6 +117,12 @@ class FrameScreen(Screen[None]):
         self.gqm.paint_frame(self)
         if self.pane is not None and self.pane.is_mounted:
             self.pane.paint()
+
+    def on_action_done(self, message: ActionDone) -> None:
+        """A change ended: the pane in sight may let go of what was chosen for it."""
+        message.stop()
+        if self.pane is not None:
+            self.pane.action_done(message)
 
     @on(Tabs.TabActivated)
     async def _tab(self, event: Tabs.TabActivated) -> None:

@@ -76,6 +76,20 @@ class LiveTable(DataTable[Cell]):
         self.move_cursor(row=self._order.index(key))
         return True
 
+    @property
+    def cursor_out(self) -> str:
+        """Where the cursor's row is beyond what can be seen: an arrow up or down, or nothing."""
+        height = self.scrollable_content_region.height - (self.header_height if self.show_header else 0)
+        at = self.cursor_row - round(self.scroll_y)
+        if not self._order or height <= 0 or 0 <= at < height:
+            return ""
+        return "↑" if at < 0 else "↓"
+
+    def reveal_cursor(self) -> None:
+        """Scroll to the cursor's row if it cannot be seen."""
+        if self.cursor_out:
+            self._scroll_cursor_into_view(animate=False)
+
     def set_columns(self, columns: Sequence[Column]) -> None:
         """Show other columns; the rows of before leave with the old ones."""
         self._wanted_columns = tuple(columns)

@@ -423,13 +423,18 @@ def test_the_jobs_of_a_queue_are_a_view() -> None:
         assert isinstance(pane, JobsPane)
         await made.press(pilot, "right_square_bracket")
         pane.set_filter("type:smtp.send")
+        await made.press(pilot, "s")
+        chosen = pane.sort
+        assert chosen != pane.first_sort
         await take(made, pilot, "save busy")
+        await made.press(pilot, "S")
         await made.press(pilot, "2")
         await take(made, pilot, "view busy")
         again = made.app.visible_pane
         assert isinstance(again, JobsPane)
         assert again is not pane
         assert (again.queue, again.status, again.filter_text) == ("billing", "processing", "type:smtp.send")
+        assert again.sort == chosen
         asked = [one.params for one in made.client.asked if one.path == "/api/v1/jobs"][-1]
         assert asked["type"] == "smtp.send*"
         assert asked["status"] == "processing"

@@ -20,7 +20,7 @@ from gqm_tui.core.rewind import History, Moment, Past
 from gqm_tui.core.session import Session
 from gqm_tui.core.store import PaneState, Part, Tag, View
 from gqm_tui.core.table import Tone
-from gqm_tui.messages import PollFailed, Refreshed, Ticked
+from gqm_tui.messages import ActionDone, PollFailed, Refreshed, Ticked
 from gqm_tui.widgets.tones import style
 
 if TYPE_CHECKING:
@@ -80,6 +80,14 @@ class Pane(Vertical):
     def subject(self, key: keymap.Key) -> tuple[str, str]:
         """What a key would act upon now: its identity, and how it is named; empty where it is the place."""
         return "", ""
+
+    def reveal(self) -> None:
+        """Bring into sight what a key is about to act upon."""
+        return
+
+    def action_done(self, message: ActionDone) -> None:
+        """A change that was asked for here ended."""
+        return
 
     # The frame.
 

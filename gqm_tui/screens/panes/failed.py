@@ -50,6 +50,10 @@ class FailedPane(FailedList):
         last = "app.help" if self.group is None else "list.back"
         return "", ("table.open", *acts, "failed.retry_all", "failed.view", "list.filter", last), labels
 
+    def subject(self, key: keymap.Key) -> tuple[str, str]:
+        """All that match are no row."""
+        return ("", "") if key.id == "failed.retry_all" else super().subject(key)
+
     @on(FailedTable.Turned)
     def _turned(self, event: FailedTable.Turned) -> None:
         event.stop()

@@ -31,7 +31,7 @@ from gqm_tui.core.table import Column, Row, Sort, Tone
 from gqm_tui.core.text import fit, fit_middle
 from gqm_tui.core.views import Look
 from gqm_tui.screens.panes.base import rule
-from gqm_tui.screens.panes.table_pane import PAGE, TablePane
+from gqm_tui.screens.panes.table_pane import PAGE, SUBJECT_CELLS, TablePane
 from gqm_tui.widgets.live_table import LiveTable
 
 TIME = "time"
@@ -100,6 +100,11 @@ class FailedList(TablePane):
     def crumb(self) -> str:
         """The tab's name, or the error of the group."""
         return "Failed" if self.group is None else fit(self.group.error, CRUMB_CELLS)
+
+    def row_name(self, row: Row) -> str:
+        """The error of a group, the id of a job."""
+        group = next((group for group in self.groups if group.fingerprint == row.key), None)
+        return super().row_name(row) if group is None else fit(group.error, SUBJECT_CELLS)
 
     def look(self) -> Look:
         """Besides filter and order: the queue and the state."""

@@ -77,6 +77,11 @@ class GraphPane(Pane):
         name = fit_middle(self.job_id, 18) if node is None else fit(node.type, _CRUMB_CELLS)
         return f"{name} › {'tree' if self.shows_tree else 'graph'}"
 
+    def subject(self, key: keymap.Key) -> tuple[str, str]:
+        """The selected job."""
+        node = self.node
+        return (node.id, fit(node.type, _CRUMB_CELLS)) if key.mutates and node is not None else ("", "")
+
     def query_text(self) -> str:
         """The job."""
         return self.job_id

@@ -79,6 +79,10 @@ class JobPane(Pane):
         """The id, its middle left out."""
         return fit_middle(self.job_id, _ID_CELLS)
 
+    def subject(self, key: keymap.Key) -> tuple[str, str]:
+        """The job."""
+        return (self.job_id, self.crumb) if key.mutates else ("", "")
+
     def query_text(self) -> str:
         """The id."""
         return self.job_id

@@ -32,7 +32,7 @@ from gqm_tui.core.signs import Signs
 from gqm_tui.core.table import CellText, Column, Row, Sort, Tone
 from gqm_tui.core.text import fit, fit_middle
 from gqm_tui.core.views import Look
-from gqm_tui.screens.panes.table_pane import PAGE, TablePane
+from gqm_tui.screens.panes.table_pane import PAGE, SUBJECT_CELLS, TablePane
 from gqm_tui.widgets.line import Line
 
 COLUMNS = (
@@ -101,16 +101,16 @@ class JobsPane(TablePane):
 
     def __init__(self, queue: str, status: str = "ready", look: Look | None = None) -> None:
         super().__init__()
-        self._first_look = look
+        self.first_look = look
         self.queue = queue
         self.status = status if status in SECTIONS else SECTIONS[0]
         self._sections = Line(classes="sections")
 
-    def on_mount(self) -> None:
-        """Begin with what a saved view shows."""
-        super().on_mount()
-        if self._first_look is not None:
-            self.take_look(self._first_look)
+    def subject(self, key: keymap.Key) -> tuple[str, str]:
+        """Some keys act upon the queue, the others upon its jobs."""
+        if key.id in ("jobs.pause", "jobs.empty"):
+            return self.queue, fit(self.queue, SUBJECT_CELLS)
+        return super().subject(key)
 
     def look(self) -> Look:
         """Besides filter and order: the queue and the state."""

@@ -19,6 +19,7 @@ from gqm_tui.core.store import PaneState, View
 from gqm_tui.core.table import CellText, Column, Row, Sort, Tone, ordered
 from gqm_tui.core.text import fit, fit_middle
 from gqm_tui.core.views import Look
+from gqm_tui.messages import ActionDone
 from gqm_tui.screens.panes import taking
 from gqm_tui.screens.panes.base import Pane, reason
 from gqm_tui.widgets.filter_bar import FilterBar
@@ -79,6 +80,8 @@ class TablePane(Pane):
         self._strip = Static("", markup=False, classes="strip")
         self._strip_text = Text()
         self._spin = 0
+        self._out = ""
+        self.first_look: Look | None = None
 
     # What a table says of itself.
 
@@ -164,8 +167,15 @@ class TablePane(Pane):
         yield self._strip
 
     def on_mount(self) -> None:
-        """Take the sort that was last used here."""
+        """Take the sort that was last used here, or what a saved view shows."""
         self.take_sort()
+        self.watch(self.table, "scroll_y", self._scrolled, init=False)
+        if self.first_look is not None:
+            self.take_look(self.first_look)
+
+    def _scrolled(self) -> None:
+        if self.table.cursor_out != self._out:
+            self.paint()
 
     def take_sort(self) -> None:
         """Sort by what the table in sight was last sorted by."""
@@ -206,7 +216,21 @@ class TablePane(Pane):
         if key.mutates and self.marks:
             return " ".join(sorted(self.marks)), f"{len(self.marks):,} marked"
         row = self.current
-        return ("", "") if row is None else (row.key, fit_middle(row.key, SUBJECT_CELLS))
+        return ("", "") if row is None else (row.key, self.row_name(row))
+
+    def row_name(self, row: Row) -> str:
+        """How a row is called where it cannot be seen."""
+        return fit_middle(row.key, SUBJECT_CELLS)
+
+    def reveal(self) -> None:
+        """Scroll to the cursor's row."""
+        self.table.reveal_cursor()
+
+    def action_done(self, message: ActionDone) -> None:
+        """Let the marks go when all marked jobs had their turn."""
+        if message.marks_done and (self.marks or self.all_matching):
+            self.marks, self.all_matching = {}, False
+            self.paint()
 
     @property
     def current(self) -> Row | None:
@@ -289,6 +313,9 @@ class TablePane(Pane):
                 left.append(f"  ! {name}: {reason(error)}", self.tone(Tone.WARN))
         if self.held:
             left.append(f"  ‖ {self.held} changes held", self.tone(Tone.WARN))
+        current, self._out = self.current, self.table.cursor_out
+        if self._out and current is not None:
+            left.append(f" · cursor {self._out} {self.row_name(current)}", self.tone(Tone.ACTIVE))
         right = "/" if self.filtering else self.title_right(total, shown)
         self._title.show(left, Text(right, self.tone(Tone.DIM)))
 
