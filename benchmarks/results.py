@@ -170,8 +170,8 @@ def _peers(store: Store) -> Iterator[str]:
     works = list(dict.fromkeys(work for peer in store.peers for work in peer.figures))
     yield "## Beside other Python queues"
     yield ""
-    yield "The same work on the same machine and Redis, each in a virtual environment of its own. Handlers write"
-    yield "one byte to a file, which is how runs are counted for all alike."
+    yield "The same work on the same machine and Redis, each in a virtual environment of its own. Handlers"
+    yield "write one byte to a file, which is how runs are counted for all alike."
     yield ""
     yield f"| queue | setting | {' | '.join(works)} | worker |"
     yield f"|---|---|{'---|' * len(works)}---|"
