@@ -139,6 +139,9 @@ class Trouble:
 
     def loading(self) -> None:
         """A server that reads its data for a while after its start."""
+        # As short a file as there can be: each command in it takes its time.
+        self.raw.bgrewriteaof()
+        eventually(lambda: not self.raw.info("persistence")["aof_rewrite_in_progress"], LONG_S, 0.05)
         self.server.stop()
         starting = threading.Thread(target=self.server.start)
         starting.start()
@@ -204,7 +207,8 @@ BALLAST = 5000
 
 @sizes("F11")
 def test_f11_a_redis_that_refuses_for_a_while(start_server: ServerFactory, size: int) -> None:
-    server = start_server("--key-load-delay", str(LOAD_DELAY_US), kind="redis")
+    options = ("--key-load-delay", str(LOAD_DELAY_US), "--loading-process-events-interval-bytes", "1024")
+    server = start_server(*options, kind="redis")
     trouble = Trouble(server)
     again = {}
     with Fleet(f"unix:{server.socket}", "gqm:") as fleet:
