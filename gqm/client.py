@@ -13,6 +13,7 @@ import msgspec
 
 from gqm.config import code_options, default_config
 from gqm.errors import BatchTooLarge, InvalidJob, JobFailed, JobNotFound
+from gqm.ids import new_ids
 from gqm.job import (
     MAX_BATCH,
     MAX_BATCH_BYTES,
@@ -123,14 +124,14 @@ def _made(job: NewJob, status: Status) -> Enqueued:
     return Enqueued(job.id, job.type, job.queue, status)
 
 
-def _new(item: ItemLike, index: int) -> NewJob:
+def _new(item: ItemLike, index: int, fresh_id: str = "") -> NewJob:
     try:
         if isinstance(item, str):
-            return new_job(item)
+            return new_job(item, fresh_id=fresh_id)
         if isinstance(item, Item):
-            return new_job(item.type, item.payload, item.options)
+            return new_job(item.type, item.payload, item.options, fresh_id)
         type_, payload = item
-        return new_job(type_, payload)
+        return new_job(type_, payload, None, fresh_id)
     except (TypeError, ValueError) as exc:
         if isinstance(exc, InvalidJob):
             raise type(exc)(f"item {index}: {exc}") from None
@@ -138,10 +139,10 @@ def _new(item: ItemLike, index: int) -> NewJob:
 
 
 def _new_batch(items: Iterable[ItemLike]) -> list[NewJob]:
-    jobs = [_new(item, index) for index, item in enumerate(itertools.islice(items, MAX_BATCH + 1))]
-    if len(jobs) > MAX_BATCH:
+    batch = list(itertools.islice(items, MAX_BATCH + 1))
+    if len(batch) > MAX_BATCH:
         raise BatchTooLarge(f"a batch holds at most {MAX_BATCH:,} jobs; enqueue_many sends any number")
-    return jobs
+    return list(map(_new, batch, itertools.count(), new_ids(len(batch))))
 
 
 class _Chunks:

@@ -122,18 +122,22 @@ def new_job(
     type: str,
     payload: object = None,
     options: Options | None = None,
+    fresh_id: str = "",
 ) -> NewJob:
-    """Check and encode a job. Raises `InvalidJob` or `PayloadTooLarge` naming what is wrong."""
+    """Check and encode a job. Raises `InvalidJob` or `PayloadTooLarge` naming what is wrong.
+
+    ``fresh_id`` is a new generated id, if the caller made many at once: that is cheaper.
+    """
     check_name(type, "job type")
     raw = encode_payload(payload)
     if options:
-        return _new_job(type, raw, options)
-    job_id = new_id()
+        return _new_job(type, raw, options, fresh_id)
+    job_id = fresh_id or new_id()
     fields = ("id", job_id, "type", type, "queue", DEFAULT_QUEUE, "payload", raw)
     return NewJob(job_id, "", type, DEFAULT_QUEUE, (*fields, "max_retry", DEFAULT_MAX_RETRY))
 
 
-def _new_job(type_: str, raw: bytes, options: Options) -> NewJob:
+def _new_job(type_: str, raw: bytes, options: Options, fresh_id: str) -> NewJob:
     _check_options(options)
     queue = options.get("queue", DEFAULT_QUEUE)
     check_name(queue, "queue")
@@ -142,7 +146,7 @@ def _new_job(type_: str, raw: bytes, options: Options) -> NewJob:
     if given_id is None:
         if unique:
             raise InvalidJob("unique=True needs a job_id")
-        job_id, nonce = new_id(), ""
+        job_id, nonce = fresh_id or new_id(), ""
     else:
         job_id, nonce = check_job_id(given_id), new_nonce()
     parents = _parents(options.get("depends_on"), job_id)
