@@ -93,7 +93,7 @@ def test_the_bar_tells_of_an_outage_while_the_log_is_read() -> None:
         made.client.down = ApiError(Kind.REFUSED, text="127.0.0.1:8080: connection refused")
         await made.tick(pilot, 6)
         await made.tick(pilot, 60)
-        assert "DOWN prod-eu · refused" in shown(made)
+        assert "DOWN prod-eu · refused · retry" in shown(made)
         assert "pause emails" in shown(made)
 
     drive(act)
@@ -103,6 +103,8 @@ def test_what_is_done_meanwhile_appears_at_once_and_the_log_opens_only_once() ->
     async def act(made: World, pilot: Pilot[Any]) -> None:
         await made.press(pilot, "L")
         assert "Nothing was changed from here yet." in shown(made)
+        assert "Copy as curl" not in shown(made)
+        assert "enter Open" not in shown(made)
         made.app.perform(queue_plan(Action.PAUSE, QUEUE))
         await made.settle(pilot)
         assert "pause emails" in shown(made)

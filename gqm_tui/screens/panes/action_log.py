@@ -118,7 +118,7 @@ class ActionLogPane(TablePane):
     def title_right(self, total: int, shown: int) -> str:
         """What can be done with the row, or which rows of the audit are shown."""
         if self.section == MINE:
-            return "y Copy as curl  u Undo"
+            return "y Copy as curl  u Undo" if shown else ""
         return "" if self.view.meta("audit") is None else f"{self.range_text} · newest first"
 
     def _order_text(self) -> str:
@@ -159,7 +159,8 @@ class ActionLogPane(TablePane):
         other = "Server audit" if self.section == MINE else "Mine"
         section = () if self.section == MINE and self._why_no_audit() is not None else ("section.next",)
         copy = () if self.section == MINE or self.narrow else ("list.copy",)
-        only = ("table.open", *section, *copy, "list.filter", "list.back", "app.help")
+        opens = () if self.current is None else ("table.open",)
+        only = (*opens, *section, *copy, "list.filter", "list.back", "app.help")
         return "", only, {"section.next": other}
 
     def wake(self) -> None:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 NARROW_BELOW = 100
 FRESH_ENOUGH_S = 0.5
+SUBJECT_CELLS = 24
+"""Room for the name of what a key acts upon."""
 
 
 class Pane(Vertical):
@@ -275,8 +277,8 @@ class Pane(Vertical):
 
     def retry_text(self, now: float) -> str:
         """When the next try comes, after everything failed."""
-        wait = self.view.retry_in(now)
-        return "" if wait is None else f"retry {self.view.fails} in {math.ceil(wait)}s"
+        wait = self.bar_view.retry_in(now)
+        return "" if wait is None else f"retry {self.bar_view.fails} in {math.ceil(wait)}s"
 
     def state_now(self, *, total: int = 1, shown: int = 1) -> PaneState:
         """The pane's one state."""
