@@ -44,7 +44,7 @@ export function jobList({ctx, source, title, statuses = STATUSES, empty, without
   const part = paged(ctx, source), picked = ctx.admin ? (local.selection ??= new Selection()) : null;
   // A page that has vanished, for its jobs are gone, gives way to the last one.
   if (!part.rows.length && part.total && !source.busy && query.page > 1) setTimeout(() => ctx.set({page: Math.ceil(part.total / query.size)}, true));
-  picked?.look({...jobFilter(query), ...(id && {queue: [id]})}, part, part.rows);
+  picked?.look({...jobFilter(query), ...(id && {queue: [id]})}, {...part, ...part.loaded}, part.rows);
   return [list({ctx, id: 'jobs', source, title, fields: fieldsOf(statuses).filter(kept), columns: COLUMNS.filter(kept), what: 'Jobs', empty, select: picked}), picked?.bar()];
 }
 

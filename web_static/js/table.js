@@ -55,12 +55,12 @@ export function table({ctx, id, columns, rows, key = 'id', caption: title, detai
     opens && h('th', {scope: 'col', class: `tog${below}`}, h('span.unseen', 'Details')), columns.map((column) => head(column, ctx)))), h('tbody', rows.map(line))));
 }
 
-/** One page of a list as the API pages it. */
-export const paged = ({query: {page, size}}, {data = [], meta = {}}) => ({rows: data, total: meta.total || 0, page, size, more: meta.truncated});
+/** One page of a list as the API pages it; while the next one is fetched, `loaded` is the one whose rows are shown. */
+export const paged = ({query: {page, size}}, {data = [], meta = {}}) => ({rows: data, total: meta.total || 0, page, size, more: meta.truncated, loaded: {page: meta.page || page, size: meta.limit || size}});
 
 export function list({ctx, id, title, source, fields = [], columns, part, what, empty, all, more = [], hide, ...rest}) {
   const {query} = ctx, found = filters(fields, query, ctx.set), own = !part, {rows, total} = (part ??= paged(ctx, source));
   return [!hide && found.node, panel({id: `${id}-list`, title, source, flush: true, empty: own && (found.active || query.page > 1) ? null : empty,
     actions: !hide && rows.length > 0 && exportMenu(id, rows, [...columns, ...more]),
-    body: () => (rows.length || hide || (own && query.page > 1) ? [table({ctx, id, columns, rows, caption: caption(what, part), ...rest}), pager({...part, onset: ctx.set})] : found.none(all ?? total))})];
+    body: () => (rows.length || hide || (own && query.page > 1) ? [table({ctx, id, columns, rows, caption: caption(what, {...part, ...part.loaded}), ...rest}), pager({...part, onset: ctx.set})] : found.none(all ?? total))})];
 }
