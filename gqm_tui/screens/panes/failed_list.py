@@ -30,8 +30,8 @@ from gqm_tui.core.query import QueryError
 from gqm_tui.core.table import Column, Row, Sort, Tone
 from gqm_tui.core.text import fit, fit_middle
 from gqm_tui.core.views import Look
-from gqm_tui.screens.panes.base import rule
-from gqm_tui.screens.panes.table_pane import PAGE, SUBJECT_CELLS, TablePane
+from gqm_tui.screens.panes.base import SUBJECT_CELLS, rule
+from gqm_tui.screens.panes.table_pane import PAGE, TablePane
 from gqm_tui.widgets.live_table import LiveTable
 
 TIME = "time"

@@ -32,7 +32,8 @@ from gqm_tui.core.signs import Signs
 from gqm_tui.core.table import CellText, Column, Row, Sort, Tone
 from gqm_tui.core.text import fit, fit_middle
 from gqm_tui.core.views import Look
-from gqm_tui.screens.panes.table_pane import PAGE, SUBJECT_CELLS, TablePane
+from gqm_tui.screens.panes.base import SUBJECT_CELLS
+from gqm_tui.screens.panes.table_pane import PAGE, TablePane
 from gqm_tui.widgets.line import Line
 
 COLUMNS = (
