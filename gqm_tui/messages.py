@@ -32,10 +32,6 @@ class ActionDone(Message):
         """Whether all jobs that were marked for it had their turn."""
 
 
-class ContextChanged(Message):
-    """The app looks at another server now."""
-
-
 class Ticked(Message):
     """A second went by; ages are written anew."""
 
