@@ -267,22 +267,30 @@ def test_edits_in_many_threads_are_all_kept(file: Path) -> None:
 
 def test_20_commands_at_once_keep_20_keys(gqm: Gqm) -> None:
     path = gqm.write("gqm.yaml", TEXT)
-    env = {**gqm.env, "GQM_LOCK": ""}
-    running = [
-        subprocess.Popen(
-            [*GQM, "add-api-key", f"k{i}"],
-            cwd=gqm.folder,
-            env=env,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for i in range(20)
-    ]
-    done = [(process.communicate(timeout=60), process.returncode) for process in running]
-    assert [code for _, code in done] == [0] * 20, [err for (_, err), _ in done]
-    assert len({out for (out, _), _ in done}) == 20
-    assert path.read_text().count("key_hash: ") == 20
+
+    def at_once(names: list[str]) -> dict[str, tuple[int, str, str]]:
+        running = {
+            name: subprocess.Popen(
+                [*GQM, "add-api-key", name],
+                cwd=gqm.folder,
+                env={**gqm.env, "GQM_LOCK": ""},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for name in names
+        }
+        told = {name: process.communicate(timeout=60) for name, process in running.items()}
+        return {name: (running[name].returncode, *told[name]) for name in names}
+
+    left, keys = [f"k{i}" for i in range(20)], set[str]()
+    for _ in range(5):  # a busy machine may let some wait too long; they are told to run again
+        done = at_once(left)
+        keys |= {out for code, out, _ in done.values() if code == 0}
+        left = [name for name, (code, _, _) in done.items() if code]
+        assert all("nothing was changed, run the command again" in done[name][2] for name in left)
+        assert path.read_text().count("key_hash: ") == len(keys) == 20 - len(left)
+    assert left == []
     assert gqm("check").code == 0
 
 
