@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = (
     ".ci",
     "benchmarks",
+    "deploy",
     "docs",
     "examples",
     "gqm",
