@@ -60,10 +60,10 @@ class Palette:
     # What there is.
 
     def entries(self, frame: FrameScreen) -> list[Entry]:
-        """Everything that can be taken at a place: its keys first, then what is known by name."""
+        """Everything that can be taken at a place: saved views, its keys, then what is known by name."""
         return [
-            *self._keys(frame),
             *self._views.entries(),
+            *self._keys(frame),
             *self._templates(),
             *self._queues(),
             *self._jobs(),
