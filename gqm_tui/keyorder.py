@@ -22,7 +22,8 @@ class KeysInOrder(App[int], inherit_bindings=False):
 
     async def _was_bound(self, event: events.Key) -> bool:
         focused = self.focused
-        typing = focused is not None and focused.check_consume_key(event.key, event.character)
+        # Letters are on their way to an input, and what ends them must not get there first.
+        typing = focused is not None and focused.check_consume_key("a", "a")
         if typing or not isinstance(self.screen, FrameScreen):
             return False
         return await self._check_bindings(event.key, priority=True) or await self._check_bindings(event.key)

@@ -42,3 +42,15 @@ def test_what_is_typed_after_the_filters_key_is_the_filter() -> None:
         assert not made.client.written
 
     drive(QUEUES, act)
+
+
+def test_enter_ends_a_filter_only_after_all_that_was_typed_before_it() -> None:
+    async def act(made: World, pilot: Pilot[Any]) -> None:
+        await burst(made, pilot, "slash", *"bill", "enter")
+        assert table(made).table.keys == ["billing"]
+        assert not table(made).filtering
+        await burst(made, pilot, "slash", *":x", "enter")
+        assert table(made).filtering
+        assert "no field bill here" in text(made)
+
+    drive(QUEUES, act)
