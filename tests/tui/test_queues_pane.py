@@ -241,6 +241,7 @@ def test_a_filter_that_cannot_be_understood_leaves_the_last_good_one() -> None:
 def test_a_filter_that_cannot_be_understood_is_not_kept_as_another_one(key: str) -> None:
     async def act(made: World, pilot: Pilot[Any]) -> None:
         await made.press(pilot, "slash", *"bill:x", key)
+        await made.tick(pilot)
         assert "no field bill here" in text(made)
         assert "enter Keep" in footer(made)
         await made.press(pilot, *["backspace"] * 2, key)

@@ -44,6 +44,7 @@ class DrawnTable(Pane):
         self.filter_text = ""
         self.filter = query.Query()
         self.params: dict[str, str] = {}
+        self.filter_error = ""
         self.page = 1
         self.until: float | None = None
         self.marks: dict[str, None] = {}
@@ -206,6 +207,9 @@ class DrawnTable(Pane):
         return (FilterBar.hint(), (), {}) if self.filtering else self.footer()
 
     def _paint_title(self, state: PaneState, total: int, shown: int) -> None:
+        if self.filter_error:  # until it is mended or dropped, whatever a reply brings
+            self._title.show(Text(self.filter_error, self.tone(Tone.BAD)))
+            return
         before = self.crumbs
         if not self.known:
             # Nothing is known yet, so nothing is counted.

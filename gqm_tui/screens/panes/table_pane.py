@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-from rich.text import Text
 from textual import on
 from textual.binding import BindingType
 from textual.widgets import DataTable
@@ -29,7 +28,6 @@ class TablePane(DrawnTable):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.filter_error = ""
         self._sought = ""
         self._sought_since = 0.0
         self._mark_from: str | None = None
@@ -146,7 +144,7 @@ class TablePane(DrawnTable):
         self._bar.set_class(bool(refused), "-wrong")
         self._bar.tooltip = refused
         if refused:
-            self._title.show(Text(refused, self.tone(Tone.BAD)))
+            self.paint()
             return
         if text.strip() == self.filter_text:
             self.paint()
