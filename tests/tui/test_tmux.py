@@ -114,9 +114,9 @@ def test_a_shift_on_a_small_terminal(open_shop: Callable[[tuple[int, int]], Shif
 
 
 def it_starts(shift: Shift) -> None:
-    screen = shift.shows("● LIVE 127.0.0.1", "admin", "letters", "films", "mail", "Failed 2")
+    shift.shows("● LIVE 127.0.0.1", "admin", "letters", "films", "mail", "Failed 2")
     assert shift.terminal.has_other_screen
-    assert fits(screen, shift.size)
+    shift.terminal.until(partial(fits, size=shift.size), what=f"fits {shift.size}")
     if has_environ():
         lines = processes(shift.shop.folder).values()
         assert any("gqm_cli tui" in line for line in lines)
