@@ -157,8 +157,8 @@ def report(lines: dict[str, Line]) -> str:
         "Each row breaks one thing under load; then every acknowledgement that a producer wrote down, every "
         "effect of a handler and the whole key space must agree. A row that does not hold fails. `lost`: "
         "acknowledged jobs that did not end as demanded. `duplicates`: runs beyond those demanded; "
-        "at-least-once allows as many as were `in flight` when something broke. For F20 to F22 `jobs` are "
-        "inputs, fires and steps.",
+        "at-least-once allows as many as were `in flight` when something broke. The faults of F20 are "
+        "inputs; F21 and F22 break nothing, they compare, and their notes say how much.",
         "\n".join([_HEAD, _RULE, *table]),
         *([f"Not run yet: {', '.join(missing)}."] if missing else []),
         f"Measured on {machine()}, {servers()}, gqm {gqm.__version__}. "

@@ -72,7 +72,7 @@ class Counts:
     row: str
     faults: int
     jobs: int
-    """Acknowledged jobs, or inputs where the row has no jobs."""
+    """Acknowledged jobs; 0 where a row has none, its note then says what was tried."""
     lost: int = 0
     """Acknowledged jobs that did not end as their script demands."""
     duplicates: int = 0

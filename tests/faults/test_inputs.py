@@ -64,7 +64,14 @@ def go_through(door: str, attempt: Try, size: int, *, made: bool) -> None:
             raise
     assert taken < tried
     assert taken or size < FULL
-    record(Counts("F20", tried, tried, note=f"{door}: {taken} taken, {tried - taken} refused"))
+    record(
+        Counts(
+            "F20",
+            tried,
+            taken if door == "library" else 0,
+            note=f"{door}: {taken} taken, {tried - taken} refused",
+        )
+    )
 
 
 @sizes("F20")

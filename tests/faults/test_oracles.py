@@ -21,13 +21,13 @@ SEEDED_RUNS = 5
 def test_f21_next_times_of_cron_equal_the_oracle(size: int) -> None:
     for timezone in ZONES:
         assert_equal_to_the_oracle(timezone, size // len(ZONES), f"F21 {size}")
-    record(Counts("F21", size, size * 20, note="0 differences over 20 fires of each expression"))
+    record(Counts("F21", 0, 0, note=f"0 differences over 20 fires of each of {size:,} expressions"))
 
 
 @sizes("F22")
 def test_f22_the_key_space_equals_the_model_after_every_step(start_server: ServerFactory, size: int) -> None:
     run(start_server("--appendonly", "no").socket, size)
-    record(Counts("F22", size, size * 30, note="0 divergences over up to 30 steps of each run"))
+    record(Counts("F22", 0, 0, note=f"0 divergences over up to 30 steps of each of {size:,} runs"))
 
 
 @pytest.mark.parametrize("seed", SEEDS)

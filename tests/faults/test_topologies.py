@@ -11,6 +11,7 @@ from tests.faults.ledger import Ledger
 from tests.security.test_least_privilege import PASSWORD, denied, documented
 from tests.support.servers import ServerFactory
 from tests.support.topology import start_cluster
+from tests.support.wait import eventually
 
 PIECES = [pytest.param(60, id="tiny"), pytest.param(5000, id="full", marks=pytest.mark.slow)]
 ENTRY = {
@@ -33,6 +34,7 @@ def run_mix(fleet: Fleet, socket: str, pieces: int, name: str) -> None:
         server_id = doomed.server_id
         doomed.kill()
         ledger.hit(server_id)
+        eventually(lambda: ledger.raw.zcard(ledger.keys.leases) == 1, 60, 0.05, "its lease is cleared away")
     ledger.wait_drained(120)
     fleet.stop()
     counts = ledger.check(name)
