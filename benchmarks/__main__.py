@@ -6,6 +6,7 @@ import argparse
 import importlib
 import sys
 import time
+import traceback
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -73,12 +74,20 @@ def main() -> None:
     if unknown or not (args.names or args.all):
         parser.error(f"name one or more of {', '.join(PROGRAMS)}, or --all")
     records: list[Record] = []
+    failed = []
     for name in PROGRAMS if args.all else args.names:
-        done = run(name, args.runs)
+        try:
+            done = run(name, args.runs)
+        except Exception:  # noqa: BLE001 - one wrong accounting must not cost the figures of all others
+            traceback.print_exc()
+            failed.append(name)
+            continue
         records += done
         if args.save:
             save({name: done})
     print(report(records, as_json=args.json))
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}")
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ def _versions() -> str:
     with server() as redis:
         kind = redis.kind
     names = ("gqm", "redis", "hiredis", "msgspec", "uvloop")
-    return ", ".join([kind, *(f"{name} {_version(name)}" for name in names)])
+    return ", ".join([f"server {kind}", *(f"{name} {_version(name)}" for name in names)])
 
 
 def _version(name: str) -> str:

@@ -107,7 +107,8 @@ def handlers(tally: Tally) -> dict[str, Callable[[gqm.Job], object]]:
     async def sleep(job: gqm.Job) -> None:
         await asyncio.sleep(SLEEP_S)
 
-    return {"noop": noop, "count": count, "fail": fail, "spin": spin, "sleep": sleep}
+    named = dict.fromkeys(("email", "payment", "report"), count)
+    return {"noop": noop, "count": count, "fail": fail, "spin": spin, "sleep": sleep, **named}
 
 
 def _main(address: str, pools: tuple[Pool, ...], pipe: Connection, options: dict[str, Any]) -> None:
