@@ -177,7 +177,7 @@ def _peers(store: Store) -> Iterator[str]:
     yield f"|---|---|{'---|' * len(works)}---|"
     for peer in store.peers:
         values = [number(peer.figures[work]) if work in peer.figures else "–" for work in works]
-        yield f"| {peer.name} {peer.version} | {peer.setting} | {' | '.join(values)} | `{peer.words}` |"
+        yield f"| {peer.name} {peer.version} | {peer.setting} | {' | '.join(values)} | {peer.words} |"
     yield ""
 
 

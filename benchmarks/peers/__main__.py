@@ -151,8 +151,9 @@ def measure(queue: Queue, setting: str, runs: int) -> Peer:
             except (TimeoutError, subprocess.CalledProcessError, ValueError) as exc:
                 print(f"{queue.name} {setting}: {exc}", file=sys.stderr, flush=True)
     count = f"{queue.processes} × " if setting == "best" and queue.processes > 1 else ""
+    note = f" ({queue.note})" if setting == "best" and queue.note else ""
     figures = {work: statistics.median(found) for work, found in values.items()}
-    return Peer(queue.name, version(queue), setting, count + words, figures)
+    return Peer(queue.name, version(queue), setting, f"{count}`{words}`{note}", figures)
 
 
 def main() -> None:

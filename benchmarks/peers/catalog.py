@@ -20,16 +20,26 @@ class Queue:
     processes: int = 1
     """How many of the workers of the fastest setting run at once."""
     jobs: int = 10_000
+    note: str = ""
+    """What else belongs to the fastest setting, and what is given up for it."""
 
 
 QUEUES = (
-    Queue("gqm", (), "python gqm_jobs.py worker", "python gqm_jobs.py worker", "python gqm_jobs.py worker"),
+    Queue(
+        "gqm",
+        (),
+        "python gqm_jobs.py worker",
+        "python gqm_jobs.py worker",
+        "python gqm_jobs.py worker",
+        note="10 slots",
+    ),
     Queue(
         "dramatiq",
         ("dramatiq[redis]",),
         "dramatiq dramatiq_jobs",
         "dramatiq --processes 2 --threads 4 dramatiq_jobs",
         "dramatiq --processes 2 --threads 50 dramatiq_jobs",
+        note="no middleware, so no retries and no time limits; prefetch 1,000",
     ),
     Queue(
         "huey",
@@ -37,6 +47,7 @@ QUEUES = (
         "huey_consumer huey_jobs.huey",
         "huey_consumer huey_jobs.huey -w 4 -k process --no-periodic --disable-health-check",
         "huey_consumer huey_jobs.huey -w 100 -k thread --no-periodic --disable-health-check",
+        note="no results; at most once",
     ),
     Queue(
         "saq",
@@ -44,6 +55,7 @@ QUEUES = (
         "saq saq_jobs.settings",
         "saq saq_jobs.settings --workers 2",
         "saq saq_jobs.settings",
+        note="20 at a time in each, no results",
     ),
     Queue(
         "taskiq",
@@ -59,6 +71,7 @@ QUEUES = (
         "celery -A celery_jobs worker -c 4 --without-gossip --without-mingle --without-heartbeat",
         "celery -A celery_jobs worker -P threads -c 100 --without-gossip --without-mingle",
         jobs=5_000,
+        note="prefetch 64, no results",
     ),
     Queue(
         "arq",
@@ -68,6 +81,7 @@ QUEUES = (
         "arq arq_jobs.WorkerSettings",
         processes=2,
         jobs=5_000,
+        note="100 at a time in each, polled each 10 ms, no results",
     ),
     Queue(
         "rq",
@@ -76,5 +90,6 @@ QUEUES = (
         "rq worker --url {redis} -w rq.worker.SimpleWorker --disable-job-desc-logging",
         processes=2,
         jobs=1_000,
+        note="no results",
     ),
 )

@@ -16,7 +16,7 @@ def worker() -> None:
     """Run jobs."""
     server = gqm.Server(common.REDIS)
     server.handle("run", run)
-    slots = common.SLOTS or (30 if common.BEST else 0)
+    slots = common.SLOTS or (10 if common.BEST else 0)
     if slots:
         server.pool("run", ["run"], concurrency=slots, queues=["default"])
     server.run()
