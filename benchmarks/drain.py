@@ -188,10 +188,11 @@ def _spin_pair(redis: Server) -> tuple[float, Mapping[str, float]]:
 
 def _spin(redis: Server, count: int) -> float:
     redis.clear()
+    fill(redis, SPINNERS, "spin")
     with ExitStack() as stack:
-        for _ in range(count):
-            stack.enter_context(worker(redis, Pool(SLOTS)))
+        hands = [stack.enter_context(worker(redis, Pool(SLOTS), start=False)) for _ in range(count)]
         begun = time.perf_counter()
-        fill(redis, SPINNERS, "spin")
+        for hand in hands:
+            hand.start()
         until(lambda: redis.processed() >= SPINNERS, pause_s=0.03)  # both cores are busy
         return SPINNERS / (time.perf_counter() - begun)
