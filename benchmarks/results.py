@@ -19,6 +19,20 @@ TABLE = HERE / "RESULTS.md"
 PICTURE = HERE.parent / "docs" / "images" / "performance.svg"
 
 STRESS = ("burst", "integrity", "sustained", "retry-storm", "three-pools", "backlog", "crashes")
+GO = (
+    ("enqueue, one a call", 13_900, 18_100),
+    ("enqueue, batches of 1,000", 121_800, 137_800),
+    ("enqueue, batches of 100", 99_200, 137_700),
+    ("drain, async handlers, uvloop", 20_400, None),
+    ("burst drain, 30 workers", None, 19_700),
+    ("end to end, two processes", 7_800, 10_000),
+    ("end to end, payloads of 10 KB", None, 1_607),
+    ("end to end, payloads of 100 KB", None, 346),
+    ("2,000 jobs of 20 ms, 100 slots, async", 4_400, None),
+    ("promotion of due jobs", 100, None),
+    ("pick-up by an idle worker, p50", 544, None),
+)
+"""Rows with the figures of Go GQM v0.5.0: measured on 2 cores with Redis 7.0.15, and those of its README."""
 SHOWN = ("enqueue one by one", "drain of no-op jobs", "2,000 jobs of 20 ms")
 """What the plot shows of the comparison."""
 
@@ -79,7 +93,8 @@ def _versions() -> str:
     with server() as redis:
         kind = redis.kind
     names = ("gqm", "redis", "hiredis", "msgspec", "uvloop")
-    return ", ".join([f"server {kind}", *(f"{name} {_version(name)}" for name in names)])
+    found = [f"{'redis-py' if name == 'redis' else name} {_version(name)}" for name in names]
+    return ", ".join([f"server {kind}", *found])
 
 
 def _version(name: str) -> str:
@@ -105,6 +120,7 @@ def _lines(store: Store) -> Iterator[str]:
     yield ""
     yield from _goals(store)
     yield from _stress(store)
+    yield from _go(store)
     yield from _peers(store)
     yield from _others(store)
 
@@ -147,6 +163,22 @@ def _stress(store: Store) -> Iterator[str]:
     for name in STRESS:
         for record in store.programs.get(name, []):
             yield f"| {record.name} | {number(record.median)} | {record.unit} | {_details(record)} |"
+    yield ""
+
+
+def _go(store: Store) -> Iterator[str]:
+    yield "## Beside Go GQM v0.5.0"
+    yield ""
+    yield "The figures of the Go original are not of this run: one column was measured earlier on a machine"
+    yield "with 2 cores and Redis 7.0.15, the other is what its README says (4 vCPU)."
+    yield ""
+    yield "| work | here | unit | Go, 2 cores | Go, its README |"
+    yield "|---|---|---|---|---|"
+    rows = {record.name: record for records in store.programs.values() for record in records}
+    for name, measured, told in GO:
+        if name in rows:
+            figures = ["–" if value is None else number(value) for value in (measured, told)]
+            yield f"| {name} | {number(rows[name].median)} | {rows[name].unit} | {' | '.join(figures)} |"
     yield ""
 
 
