@@ -86,20 +86,24 @@ _DIGITS = re.compile(r"[0-9]+")
 MAX_TEMPLATE = 300
 
 
-@functools.lru_cache(maxsize=4096)
 def template(error: str) -> str:
     """Return an error text without what differs from one failure to the next.
 
     It is the first line, with ids, quoted texts and numbers replaced.
     """
-    line = error.strip().partition("\n")[0][:MAX_TEMPLATE]
+    return _without_details(error.strip().partition("\n")[0][:MAX_TEMPLATE])
+
+
+# Up to 10,000 dead letters are read for one page, and a page is asked for again and again: most of them are
+# those of the look before. The texts are short, so that all of it takes a few MB at most.
+@functools.lru_cache(maxsize=16_384)
+def _without_details(line: str) -> str:
     line = _ID.sub("<id>", line)
-    if "'" in line or '"' in line or "`" in line:  # thousands of different errors are read for one page
+    if "'" in line or '"' in line or "`" in line:
         line = _QUOTED.sub("<s>", line)
     return " ".join(_DIGITS.sub("<n>", line).split())
 
 
-@functools.lru_cache(maxsize=4096)
 def fingerprint(error: str) -> str:
     """Return 16 hexadecimal digits that errors of one kind have in common."""
     return hashlib.sha256(template(error).encode("utf-8", "replace")).hexdigest()[:16]
