@@ -120,7 +120,8 @@ class GqmApp(Choices, Dialogs, Freezing, KeysInOrder, inherit_bindings=False):
             on_failed=lambda tag: self._frame_arrived(tag, ""),
         )
         self._frame_poller = poller
-        self.frame_view = View(self.session.name, "frame")
+        # The statistics tell the bar how old the news are where a pane itself asks for nothing.
+        self.frame_view = View(self.session.name, "frame", main="stats")
         poller.show(
             self.frame_view,
             [

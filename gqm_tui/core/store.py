@@ -64,16 +64,16 @@ class Part(Generic[T]):
 
 
 class View:
-    """What one pane shows: parts that are fetched together, of which the first (`main`) has the rows.
+    """What one pane shows: parts that are fetched together, of which one has the rows: the first, or `main`.
 
     ``context``, ``view`` and ``query`` say what is looked at; another query is another view, made anew, so
     that it begins empty. All ``now`` are monotonic seconds.
     """
 
-    def __init__(self, context: str, view: str, query: str = "") -> None:
+    def __init__(self, context: str, view: str, query: str = "", *, main: str = "") -> None:
         self.tag = Tag(context, view, query, 0)
         self.parts: dict[str, Part[object]] = {}
-        self.main = ""
+        self.main = main
         """Name of the part with the rows; the first that is added unless set."""
         self.fails = 0
         """Rounds in a row in which every part failed."""

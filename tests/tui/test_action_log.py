@@ -99,6 +99,16 @@ def test_the_bar_tells_of_an_outage_while_the_log_is_read() -> None:
     drive(act)
 
 
+def test_the_bar_stays_live_however_long_the_log_is_read() -> None:
+    async def act(made: World, pilot: Pilot[Any]) -> None:
+        await made.press(pilot, "L")
+        for _ in range(40):
+            await made.tick(pilot)
+            assert "LIVE" in shown(made).splitlines()[0]
+
+    drive(act)
+
+
 def test_what_is_done_meanwhile_appears_at_once_and_the_log_opens_only_once() -> None:
     async def act(made: World, pilot: Pilot[Any]) -> None:
         await made.press(pilot, "L")
