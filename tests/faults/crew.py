@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,8 @@ def main(folder: Path) -> None:
         sys.stdout.write(f"{pid}\n")
         sys.stdout.flush()
     for pid in list(members):
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it ended a moment ago
+            os.kill(pid, signal.SIGKILL)
 
 
 def _become(folder: Path, role: str, options: dict[str, Any]) -> None:
@@ -135,7 +137,10 @@ def _become(folder: Path, role: str, options: dict[str, Any]) -> None:
 def _reap(folder: Path, members: set[int]) -> None:
     """Write down which members have ended, and how."""
     while members:
-        pid, status = os.waitpid(-1, os.WNOHANG)
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:  # this very handler was called once more meanwhile, and took the last one
+            return
         if not pid:
             break
         members.discard(pid)
