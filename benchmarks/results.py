@@ -116,7 +116,8 @@ def _lines(store: Store) -> Iterator[str]:
     yield f"- Machine: {store.machine}"
     yield f"- Versions: {store.versions}; server on loopback, without persistence"
     yield f"- Measured: {' to '.join(dict.fromkeys((dates[0], dates[-1]))) if dates else 'never'}"
-    yield "- Each row is the median of its runs. What depends on the machine is best read as a ratio."
+    yield "- Each row is the median of its runs; neighbours may be of another run of the program."
+    yield "- What depends on the machine is best read as a ratio."
     yield ""
     yield from _goals(store)
     yield from _stress(store)
