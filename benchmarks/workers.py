@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gqm
-from gqm.loop import loop_factory
+from gqm.loop import run_to_end
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -130,8 +130,7 @@ def _main(address: str, pools: tuple[Pool, ...], pipe: Connection, options: dict
         await server.stop()
         pipe.send(tally.account())
 
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(serve())
+    run_to_end(serve())
 
 
 @dataclass

@@ -136,10 +136,10 @@ class Judge(NamedTuple):
 
     def returned(self, attempt: Attempt, value: object, now: float) -> Outcome:
         """The handler returned."""
-        if inspect.isawaitable(value):
-            return self.raised(attempt, never_ran(value), now)
-        if value is None:
+        if value is None:  # first, as it is by far the most frequent
             result, note = b"", attempt.note
+        elif inspect.isawaitable(value):
+            return self.raised(attempt, never_ran(value), now)
         elif isinstance(value, Returned):  # by a child process, which has encoded it already
             result, note = value.result, value.note
         else:

@@ -46,7 +46,8 @@ class Deadlines:
     def add(self, attempt: Attempt, now: float) -> None:
         """Watch an attempt that starts now or later."""
         self._attempts.add(attempt)
-        self.look_at(now + attempt.timeout_s)
+        if now + attempt.timeout_s < self._timer_at:
+            self.look_at(now + attempt.timeout_s)
 
     def remove(self, attempt: Attempt) -> None:
         """Stop watching an attempt."""

@@ -15,10 +15,11 @@ log = logging.getLogger("gqm.engine")
 
 def end(pool: str, attempt: Attempt, duration_s: float) -> None:
     """A handler has ended."""
+    if attempt.error is None and not log.isEnabledFor(logging.INFO):
+        return
     job, ms = attempt.job, round(duration_s * 1000)
     if attempt.error is None:
-        if log.isEnabledFor(logging.INFO):
-            log.info("%s done %d ms", job.type, ms, extra=_facts("done", pool, attempt, ms))
+        log.info("%s done %d ms", job.type, ms, extra=_facts("done", pool, attempt, ms))
         return
     error = describe(attempt.error)
     extra = {**_facts("failed", pool, attempt, ms), "error": error}

@@ -225,7 +225,12 @@ class Slots:
             outcome = self._outcome(attempt, None, exc)
         else:
             outcome = self._outcome(attempt, value, None)
-        await self._conclude(attempt, outcome)
+        if attempt.abandoned:
+            self.came_back(attempt)
+        elif spec.has_callbacks:
+            await self._conclude(attempt, outcome)
+        else:
+            self._release(attempt, outcome)
 
     def _runner(self, attempt: Attempt) -> Runner:
         assert attempt.spec is not None
@@ -263,9 +268,6 @@ class Slots:
 
     async def _conclude(self, attempt: Attempt, outcome: Outcome | Return) -> None:
         """Settle, then call back, then free the slot."""
-        if attempt.abandoned:
-            self.came_back(attempt)
-            return
         if attempt.task is not None:
             while attempt.task.cancelling():  # by us: it has been heard, and callbacks are to run
                 attempt.task.uncancel()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from gqm.engine.attempt import Attempt
 
 
@@ -21,8 +23,8 @@ class Runner(Protocol):
     async def start(self) -> None:
         """Get ready to run handlers. Raises `RegistrationError` if that cannot be."""
 
-    async def run(self, attempt: Attempt) -> object:
-        """Run the handler; returns what it returned, raises what it raised."""
+    def run(self, attempt: Attempt) -> Awaitable[object]:
+        """Run the handler; awaited, it returns what the handler returned and raises what it raised."""
 
     def tell_stop(self, attempt: Attempt) -> None:
         """Tell the handler to stop; ``job.cancelled`` is true already."""
