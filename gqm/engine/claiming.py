@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 AHEAD_S = 0.05
 """Look-ahead is bounded by so many seconds of work, so that nothing is hoarded behind a slow handler."""
 MAX_AHEAD = 256
+FIRST_CLAIM = 50
+"""Most jobs of a claim for empty slots whose handlers take longer than claiming does: some start sooner."""
+_QUICK_S = 0.001
 _SLOWEST_S = 0.025
 _FASTEST_S = 0.0002
 _WEIGHT = 0.2
@@ -66,6 +69,7 @@ class LookAhead:
         self._slots = slots
         self._enabled = enabled
         self._mean_s: float | None = None
+        self._first = FIRST_CLAIM
         self.size = 0
         """Jobs to hold beyond the free slots."""
 
@@ -76,6 +80,7 @@ class LookAhead:
         mean = self._mean_s
         mean = duration_s if mean is None else mean + _WEIGHT * (duration_s - mean)
         self._mean_s = mean
+        self._first = MAX_CLAIM if mean < _QUICK_S else FIRST_CLAIM
         if mean > _SLOWEST_S:
             self.size = 0
         else:
@@ -90,4 +95,4 @@ class LookAhead:
         room = self._slots + self.size - held
         if held >= self._slots and room * 2 < self.size:
             return 0
-        return max(0, min(room, MAX_CLAIM))
+        return max(0, min(room, MAX_CLAIM if held >= self._slots else self._first))

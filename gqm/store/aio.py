@@ -148,6 +148,9 @@ class AsyncStore:
 
     async def _exchange(self, words: tuple[Any, ...], limit_s: float) -> Any:
         packed = (pack_command(words),)
+        # What is ready to run goes first: sending wakes the server, on one machine often on this very core,
+        # where it would run its script while all of them wait.
+        await asyncio.sleep(0)
         source, connection = self._idle.pop() if self._idle else await self._connect(limit_s)
         try:
             async with asyncio.timeout(limit_s):
