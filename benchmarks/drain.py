@@ -21,6 +21,8 @@ SLEEPERS = 2_000
 SLEEPER_SLOTS = 100
 SPINNERS = 4_000
 DEPTHS = (1_000, 10_000, 100_000, 1_000_000)
+DOUBLING = 2**20 + 10_000
+"""Jobs with which the keys have just passed a power of two."""
 
 Handler = Callable[[gqm.Job], object]
 Loop = Callable[[], asyncio.AbstractEventLoop] | None
@@ -156,7 +158,9 @@ def burst(runs: int) -> Iterator[Figure]:
 def depth(runs: int) -> Iterator[Figure]:
     """Run the same number of jobs off queues of growing depth, in one process, in turn.
 
-    The figure is the CPU of Redis and worker together for one job.
+    The figure is the CPU of Redis and worker together for one job. The jobs of a run are deleted after it, so
+    that each depth is measured with its own number of keys. A row without a goal shows what is left out so:
+    Redis doubles its table of keys as it passes a power of two, and while it does, each command pays for it.
     """
     costs: dict[int, float] = {}
     with server() as redis:
@@ -166,6 +170,9 @@ def depth(runs: int) -> Iterator[Figure]:
             repeat(figure, runs, partial(_step, redis, waiting))
             costs[waiting] = figure.median
             yield figure
+        fill(redis, DOUBLING - DEPTHS[-1])
+        figure = Figure("drain cost while Redis doubles its table of keys", "µs/job")
+        yield repeat(figure, runs, partial(_step, redis, DOUBLING))
     flat = Goal("P11", 1.15, 1.05, higher=False)
     # Per job, a drain of 1,000 also pays for the start; the three others run 10,000 jobs each.
     growth = max(costs[waiting] for waiting in DEPTHS[2:]) / costs[DEPTHS[1]]
@@ -180,31 +187,14 @@ def _step(redis: Server, waiting: int) -> tuple[float, Mapping[str, float]]:
         fill(redis, waiting - int(redis.raw.llen("gqm:queue:default:ready")))
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             jobs_s, accounts = runner.run(drain(redis, _async_handler, min(waiting, 10_000), SLOTS))
+        _delete_completed(redis)
         cpu_us += accounts["python µs/job"] / times
         redis_us += accounts["redis µs/job"] / times
         rate += jobs_s / times
     return cpu_us + redis_us, {"jobs/s": rate, "redis µs/job": redis_us, "python µs/job": cpu_us}
 
 
-def processes(runs: int) -> Iterator[Figure]:
-    """Run jobs of 1 ms of pure Python in one process, then in two."""
-    with server() as redis:
-        figure = Figure("two processes, 1 ms of Python a job", "×", goal=Goal("P17", 1.8))
-        yield repeat(figure, runs, partial(_spin_pair, redis))
-
-
-def _spin_pair(redis: Server) -> tuple[float, Mapping[str, float]]:
-    one, two = (_spin(redis, count) for count in (1, 2))
-    return two / one, {"one jobs/s": one, "two jobs/s": two}
-
-
-def _spin(redis: Server, count: int) -> float:
-    redis.clear()
-    fill(redis, SPINNERS, "spin")
-    with ExitStack() as stack:
-        hands = [stack.enter_context(worker(redis, Pool(SLOTS), start=False)) for _ in range(count)]
-        begun = time.perf_counter()
-        for hand in hands:
-            hand.start()
-        until(lambda: redis.processed() >= SPINNERS, pause_s=0.03)  # both cores are busy
-        return SPINNERS / (time.perf_counter() - begun)
+def _delete_completed(redis: Server) -> None:
+    key = "gqm:queue:default:completed"
+    ids = redis.raw.zrange(key, 0, -1)
+    redis.raw.unlink(key, *(b"gqm:job:" + id_ for id_ in ids))
