@@ -115,7 +115,11 @@ class NewJob(NamedTuple):
     @property
     def size(self) -> int:
         """About how many bytes the fields take."""
-        return sum(len(word) for word in self.fields[_PAYLOAD:] if not isinstance(word, int))
+        size = 0
+        for word in self.fields[_PAYLOAD:]:
+            if not isinstance(word, int):
+                size += len(word)
+        return size
 
 
 def new_job(
