@@ -198,3 +198,27 @@ def _delete_completed(redis: Server) -> None:
     key = "gqm:queue:default:completed"
     ids = redis.raw.zrange(key, 0, -1)
     redis.raw.unlink(key, *(b"gqm:job:" + id_ for id_ in ids))
+
+
+def processes(runs: int) -> Iterator[Figure]:
+    """Run jobs of 1 ms of pure Python in one process, then in two."""
+    with server() as redis:
+        figure = Figure("two processes, 1 ms of Python a job", "×", goal=Goal("P17", 1.8))
+        yield repeat(figure, runs, partial(_spin_pair, redis))
+
+
+def _spin_pair(redis: Server) -> tuple[float, Mapping[str, float]]:
+    one, two = (_spin(redis, count) for count in (1, 2))
+    return two / one, {"one jobs/s": one, "two jobs/s": two}
+
+
+def _spin(redis: Server, count: int) -> float:
+    redis.clear()
+    fill(redis, SPINNERS, "spin")
+    with ExitStack() as stack:
+        hands = [stack.enter_context(worker(redis, Pool(SLOTS), start=False)) for _ in range(count)]
+        begun = time.perf_counter()
+        for hand in hands:
+            hand.start()
+        until(lambda: redis.processed() >= SPINNERS, pause_s=0.03)  # both cores are busy
+        return SPINNERS / (time.perf_counter() - begun)

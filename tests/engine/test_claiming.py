@@ -76,12 +76,19 @@ def test_a_pool_of_processes_never_claims_ahead() -> None:
 
 
 def test_free_slots_are_filled_at_once_and_the_rest_in_few_large_claims() -> None:
+    made = ahead(10, 0.0009)  # 256 ahead
+    assert made.want(9) == 128
     made = ahead(10, 0.005)  # 100 ahead
-    assert made.want(9) == 101
     assert made.want(70) == 0  # less than half of the look-ahead is free
     assert made.want(61) == 0
     assert made.want(60) == 50
     assert made.want(110) == 0
+
+
+@pytest.mark.parametrize("durations_s", [(), (0.001,), (0.02,)])
+def test_empty_slots_of_slow_handlers_are_filled_in_small_claims(durations_s: tuple[float, ...]) -> None:
+    made = ahead(100, *durations_s)
+    assert [made.want(held) for held in (0, 50, 99)] == [50, 50, min(50, 1 + made.size)]
 
 
 def test_one_claim_is_at_most_128() -> None:
