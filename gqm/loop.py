@@ -27,9 +27,9 @@ def spare_collector() -> None:
     """Take all that was loaded until now out of the garbage collector's sight.
 
     Modules, handlers and configuration live as long as their process. Without this, each full collection
-    walks over them again while every handler on the loop waits.
+    walks over them again while every handler on the loop waits. What importing left behind as garbage stays,
+    which is little: collecting it first would put off the first job by 30 ms.
     """
-    gc.collect()
     gc.freeze()
 
 
