@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from pathlib import Path
@@ -23,6 +24,12 @@ def _dirname(cls: type, *, test_location: PyTestLocation) -> str:
 SVGImageExtension.dirname = classmethod(_dirname)
 
 
+async def _nap(seconds: float) -> None:
+    """Sleep in parts: a process that the system let wait would else seem to have had nothing to do."""
+    for _ in range(4):
+        await asyncio.sleep(seconds / 4)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("update_snapshots", False) and sys.version_info[:2] != BASELINE_PYTHON:
         raise pytest.UsageError("pictures are renewed on Python 3.11 only, so that they do not flip back")
@@ -37,6 +44,7 @@ def _quiet_terminal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     # A pilot's pause is a nap of so long, again until next to nothing was computed in it. Nothing here waits
     # for real time, so that short naps do; at Textual's 20 ms the suite would sleep for minutes.
     monkeypatch.setattr(textual._wait, "SLEEP_GRANULARITY", 0.004)
+    monkeypatch.setattr(textual._wait, "sleep", _nap)
     monkeypatch.setattr(textual._wait, "SLEEP_IDLE", 0.001)
     for name in ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"):
         monkeypatch.setenv(name, str(tmp_path / name.lower()))
