@@ -1,5 +1,6 @@
 """Puts the app together: settings, state file, clock and real HTTP clients."""
 
+import gc
 import os
 import sys
 
@@ -21,6 +22,7 @@ def start(options: RunOptions) -> int:
     """Run the app until the person leaves; the exit code is 0 then. Raises SettingsError before that."""
     app = build(options, StateFile(options.state_file or state_path()))
     _ask_the_terminal_for_its_size()
+    gc.freeze()  # else a key now and then waits until the collector has walked over the whole toolkit
     return app.run() or app.return_code or 0
 
 
