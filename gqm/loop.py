@@ -23,20 +23,14 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-def spare_collector() -> None:
-    """Take all that was loaded until now out of the garbage collector's sight.
-
-    Modules, handlers and configuration live as long as their process. Without this, each full collection
-    walks over them again while every handler on the loop waits. What importing left behind as garbage stays,
-    which is little: collecting it first would put off the first job by 30 ms.
-    """
-    gc.freeze()
-
-
 def run_to_end(main: Coroutine[object, object, T]) -> T:
-    """Run a coroutine on a loop of its own that ends with it, whatever tasks it leaves behind."""
+    """Run a coroutine on a loop of its own that ends with it, whatever tasks it leaves behind.
+
+    On the main thread it takes all that was loaded until now out of the garbage collector's sight, since that
+    lives as long as the process: else each full collection walks over it while every handler waits.
+    """
     if threading.current_thread() is threading.main_thread():  # else the process is somebody else's
-        spare_collector()
+        gc.freeze()  # with what importing left as garbage: collecting it first would take 30 ms
     runner = asyncio.Runner(loop_factory=loop_factory())
     try:
         return runner.run(main)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from gqm.engine.core import Summary
 from gqm.errors import GQMError
-from gqm.loop import loop_factory, spare_collector
+from gqm.loop import run_to_end
 from gqm.server import Server
 
 if TYPE_CHECKING:
@@ -62,9 +62,7 @@ def engine_process(factory: Factory, connection: Connection) -> None:
         leash.tell(Loaded())
         summary = Summary(0.0, 0, 0, 0)
         if leash.wait_go():
-            spare_collector()
-            with asyncio.Runner(loop_factory=loop_factory()) as runner:
-                summary = runner.run(leash.serve(server))
+            summary = run_to_end(leash.serve(server))
     except (Exception, SystemExit) as exc:
         log.debug("this engine process has failed", exc_info=exc)
         leash.tell(Failed(type(exc).__name__, _text(exc)))
